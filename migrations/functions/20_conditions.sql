@@ -1,0 +1,240 @@
+-- The condition language: comparisons (== != > >= < <=), arithmetic (+ - * / %), && || !, parentheses,
+-- numbers, "strings", the identifiers of a metric source and threshold_value. It compiles to jsonpath,
+-- so there is no dynamic SQL and nothing else can be expressed.
+
+CREATE OR REPLACE FUNCTION monitoring.compile_condition(p_condition text, OUT path jsonpath, OUT identifiers text[])
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_token text;
+    v_path  text := '';
+    v_rest  text := p_condition;
+BEGIN
+    identifiers := '{}';
+    IF p_condition IS NULL OR btrim(p_condition) = '' THEN
+        RAISE EXCEPTION 'the condition is empty'
+            USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
+    END IF;
+    IF length(p_condition) > 2000 THEN
+        RAISE EXCEPTION 'the condition has % characters, at most 2000 are allowed', length(p_condition)
+            USING ERRCODE = '22023';
+    END IF;
+
+    v_rest := ltrim(v_rest, E' \t\r\n');
+    WHILE v_rest <> '' LOOP
+        v_token := substring(v_rest FROM
+            '^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?|"[^"\\]*"|&&|\|\||==|!=|>=|<=|[-+*/%()<>!])');
+        IF v_token IS NULL THEN
+            RAISE EXCEPTION 'the condition "%" cannot be read at "%"', p_condition, left(v_rest, 20)
+                USING ERRCODE = '22023',
+                      HINT = 'Allowed are names, numbers, "text", + - * / %, == != > >= < <=, && || ! and parentheses.';
+        END IF;
+        v_rest := ltrim(substr(v_rest, length(v_token) + 1), E' \t\r\n');
+        IF v_token IN ('true', 'false') OR v_token !~ '^[A-Za-z_]' THEN
+            v_path := v_path || ' ' || v_token;
+        ELSE
+            v_path := v_path || ' $."' || v_token || '"';
+            identifiers := identifiers || v_token;
+        END IF;
+    END LOOP;
+
+    BEGIN
+        path := v_path::jsonpath;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE EXCEPTION 'the condition "%" is malformed: %', p_condition, SQLERRM
+            USING ERRCODE = '22023', HINT = 'Compare values, as in: (a > 10 && b < 2.5) || c == 0. Equality is ==.';
+    END;
+    IF v_path !~ '(==|!=|<|>)' THEN
+        RAISE EXCEPTION 'the condition "%" compares nothing', p_condition
+            USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.compile_condition(text) IS
+    'Compiles a condition to jsonpath and lists its identifiers; raises 22023 with the place and a remedy.';
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_condition(
+    p_condition text, p_inputs jsonb, OUT result text, OUT evaluated_value numeric, OUT reason text)
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_compiled record;
+    v_missing  text[];
+    v_match    boolean;
+BEGIN
+    v_compiled := monitoring.compile_condition(p_condition);
+
+    SELECT (p_inputs ->> i)::numeric INTO evaluated_value
+      FROM unnest(v_compiled.identifiers) WITH ORDINALITY AS u (i, o)
+     WHERE i <> 'threshold_value' AND jsonb_typeof(p_inputs -> i) = 'number'
+     ORDER BY o LIMIT 1;
+
+    -- jsonpath reads a missing name as false, which would be a silent "fine": look first.
+    SELECT array_agg(DISTINCT i ORDER BY i) INTO v_missing
+      FROM unnest(v_compiled.identifiers) AS i
+     WHERE coalesce(p_inputs -> i, 'null') = 'null';
+    IF v_missing IS NOT NULL THEN
+        result := 'NO_DATA';
+        reason := 'no value of ' || array_to_string(v_missing, ', ');
+        RETURN;
+    END IF;
+
+    v_match := jsonb_path_match(p_inputs, v_compiled.path);
+    IF v_match IS NULL THEN
+        result := 'ERROR';
+        reason := 'the condition gave neither true nor false; its operands are of different kinds';
+    ELSIF v_match THEN
+        result := 'TRUE';
+    ELSE
+        result := 'FALSE';
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    result := 'ERROR';
+    reason := SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION monitoring.evaluate_condition(text, jsonb) IS
+    'Evaluates a condition over named inputs: TRUE, FALSE, NO_DATA (inputs missing) or ERROR, the value of its first metric, and the reason of the last two.';
+
+CREATE OR REPLACE FUNCTION monitoring.condition_inputs(
+    p_metric_source text, p_target text, p_tenant_hk bytea, p_lookback interval, p_at timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    v_inputs jsonb;
+BEGIN
+    CASE p_metric_source
+    WHEN 'system_health' THEN
+        -- The newest sample decides, even when it is UNKNOWN: an older value would hide that it is missing.
+        SELECT jsonb_object_agg(latest.metric_name, latest.metric_value) INTO v_inputs
+          FROM (SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_value
+                  FROM monitoring.system_health_metric_s s
+                  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
+                 WHERE s.load_end_date IS NULL
+                   AND s.measurement_timestamp > p_at - p_lookback
+                   AND s.measurement_timestamp <= p_at
+                   AND h.target_name = p_target
+                   AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+                 ORDER BY s.metric_name, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
+
+    WHEN 'backup_failures' THEN
+        SELECT jsonb_build_object(
+                   'failed_backup_count', count(*) FILTER (
+                       WHERE s.backup_status = 'FAILED' AND s.backup_start_time > p_at - interval '24 hours'),
+                   'hours_since_last_success', round((extract(epoch FROM p_at - max(s.backup_end_time) FILTER (
+                       WHERE s.backup_status = 'COMPLETED')) / 3600)::numeric, 2))
+          INTO v_inputs
+          FROM backup_mgmt.backup_execution_s s
+          JOIN backup_mgmt.backup_execution_h h USING (backup_hk)
+         WHERE s.load_end_date IS NULL
+           AND (p_tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk);
+
+    WHEN 'notifications' THEN
+        SELECT jsonb_build_object(
+                   'notification_failed_pct', round(100.0 * count(*) FILTER (WHERE delivery_status IN ('FAILED', 'BOUNCED'))
+                       / nullif(count(*) FILTER (WHERE delivery_status NOT IN ('PENDING', 'SUPPRESSED')), 0), 2),
+                   'notification_pending_count', count(*) FILTER (
+                       WHERE delivery_status = 'PENDING' AND sent_timestamp < p_at - interval '5 minutes'))
+          INTO v_inputs
+          FROM monitoring.notification_log_s
+         WHERE load_end_date IS NULL AND sent_timestamp > p_at - interval '1 hour';
+
+    ELSE
+        RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
+    END CASE;
+    RETURN coalesce(jsonb_strip_nulls(v_inputs), '{}');
+END
+$$;
+COMMENT ON FUNCTION monitoring.condition_inputs(text, text, bytea, interval, timestamptz) IS
+    'The named inputs that a metric source offers at a moment; a name without a value is missing.';
+
+-- ---------------------------------------------------------------- what a condition may name
+
+DELETE FROM monitoring.condition_identifier WHERE metric_source <> 'system_health';
+INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit) VALUES
+    ('backup_failures', 'failed_backup_count', 'Backups of the last 24 hours that ended FAILED', 'count'),
+    ('backup_failures', 'hours_since_last_success', 'Age of the newest COMPLETED backup', 'h'),
+    ('notifications', 'notification_failed_pct', 'Notifications of the last hour that failed or bounced', '%'),
+    ('notifications', 'notification_pending_count', 'Notifications without an outcome after 5 minutes', 'count'),
+    ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
+
+CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT array_agg(DISTINCT substr('  ' || lower(p_word) || ' ', i, 3)) FROM generate_series(1, length(p_word) + 1) AS i
+    $$;
+COMMENT ON FUNCTION monitoring.trigrams(text) IS 'The trigrams of a word, for "did you mean".';
+
+CREATE OR REPLACE FUNCTION monitoring.nearest_identifier(p_metric_source text, p_word text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.identifier
+      FROM monitoring.condition_identifier c,
+           LATERAL (SELECT count(*) AS shared
+                      FROM unnest(monitoring.trigrams(c.identifier)) AS t
+                     WHERE t = ANY (monitoring.trigrams(p_word))) AS likeness
+     WHERE c.metric_source = p_metric_source
+     ORDER BY likeness.shared::numeric / (length(c.identifier) + length(p_word)) DESC, c.identifier
+     LIMIT 1
+    $$;
+COMMENT ON FUNCTION monitoring.nearest_identifier(text, text) IS
+    'The known identifier that is most like a word, for error messages.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_condition(
+    p_field text, p_condition text, p_metric_source text, p_threshold numeric) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    v_identifier text;
+BEGIN
+    FOREACH v_identifier IN ARRAY (monitoring.compile_condition(p_condition)).identifiers LOOP
+        IF v_identifier = 'threshold_value' THEN
+            IF p_threshold IS NULL THEN
+                RAISE EXCEPTION '% "%" uses threshold_value, but threshold_value is NULL', p_field, p_condition
+                    USING ERRCODE = '22023', HINT = 'Set threshold_value, or write the number into the condition.';
+            END IF;
+        ELSIF NOT EXISTS (SELECT FROM monitoring.condition_identifier
+                           WHERE metric_source = p_metric_source AND identifier = v_identifier) THEN
+            RAISE EXCEPTION '% "%" names the unknown metric "%"', p_field, p_condition, v_identifier
+                USING ERRCODE = '22023',
+                      HINT = format('Did you mean "%s"? All names: SELECT identifier, description FROM monitoring.condition_identifier WHERE metric_source = %L.',
+                                    monitoring.nearest_identifier(p_metric_source, v_identifier), p_metric_source);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_condition(text, text, text, numeric) IS
+    'Raises 22023 when a condition is malformed or names a metric that its source does not offer.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_alert_definition() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_sources text;
+BEGIN
+    SELECT string_agg(DISTINCT metric_source, ', ' ORDER BY metric_source) INTO v_sources FROM monitoring.condition_identifier;
+    IF NOT EXISTS (SELECT FROM monitoring.condition_identifier WHERE metric_source = NEW.metric_source) THEN
+        RAISE EXCEPTION 'metric_source "%" of alert definition "%" is unknown', coalesce(NEW.metric_source, 'NULL'), NEW.alert_name
+            USING ERRCODE = '22023', HINT = 'Use one of: ' || v_sources || '.';
+    END IF;
+    IF btrim(NEW.alert_name) = '' THEN
+        RAISE EXCEPTION 'alert_name is empty' USING ERRCODE = '22023', HINT = 'Give a name that people recognise on a telephone.';
+    END IF;
+    PERFORM monitoring.check_condition('condition_logic', NEW.condition_logic, NEW.metric_source, NEW.threshold_value);
+    IF NEW.clear_condition_logic IS NOT NULL THEN
+        PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value);
+    END IF;
+    -- A channel may be added later, so this warns and does not refuse.
+    IF NEW.is_enabled AND NEW.load_end_date IS NULL AND NEW.record_source <> 'SETUP_SCRIPT'
+       AND NOT EXISTS (SELECT FROM monitoring.matching_channels(NEW.alert_definition_hk, NEW.alert_severity, NEW.alert_category, NEW.notification_channels)) THEN
+        RAISE WARNING 'alert definition "%" (severity %, category %) is heard by nobody: no enabled channel matches',
+                      NEW.alert_name, NEW.alert_severity, NEW.alert_category
+            USING HINT = 'Add a channel whose severity_filter and category_filter let it through; `onevault doctor` lists such definitions.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_alert_definition() IS
+    'Trigger of alert_definition_s: refuses a definition that could never be evaluated, warns of one that nobody would hear.';
+CREATE OR REPLACE TRIGGER t10_check_alert_definition BEFORE INSERT ON monitoring.alert_definition_s
+    FOR EACH ROW EXECUTE FUNCTION monitoring.check_alert_definition();

@@ -1,0 +1,144 @@
+-- Notification channels: what makes one usable, and which of them hear an alert.
+
+CREATE OR REPLACE FUNCTION monitoring.require_channel_field(p_channel text, p_configuration jsonb, p_field text, p_example text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF coalesce(btrim(p_configuration ->> p_field), '') = '' THEN
+        RAISE EXCEPTION 'channel "%": configuration.% is missing', p_channel, p_field
+            USING ERRCODE = '22023', HINT = format('Add it, for example: "%s": %s', p_field, p_example);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.require_channel_field(text, jsonb, text, text) IS
+    'Raises 22023 when a channel''s configuration lacks a field.';
+
+CREATE OR REPLACE FUNCTION monitoring.email_addresses(p_configuration jsonb) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_addresses jsonb := p_configuration -> 'to_addresses';
+BEGIN
+    -- The guide stores a text that holds a JSON array; an array itself is accepted as well.
+    IF jsonb_typeof(v_addresses) = 'string' THEN
+        v_addresses := (p_configuration ->> 'to_addresses')::jsonb;
+    END IF;
+    RETURN ARRAY(SELECT jsonb_array_elements_text(v_addresses));
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION monitoring.email_addresses(jsonb) IS
+    'The to_addresses of an e-mail channel, given as an array or as text that holds one; NULL: neither.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_channel_url(p_channel text, p_configuration jsonb, p_field text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF p_configuration ? p_field AND (p_configuration ->> p_field) !~* '^https?://[^/\s]+' THEN
+        -- The value may be a secret, so the message does not repeat it.
+        RAISE EXCEPTION 'channel "%": configuration.% is not an http or https URL', p_channel, p_field
+            USING ERRCODE = '22023', HINT = 'Give a whole URL such as https://host/path.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_channel_url(text, jsonb, text) IS
+    'Raises 22023 when a field of a channel''s configuration is given and is not a URL.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_notification_config() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    c          jsonb := NEW.configuration;
+    v_port     text;
+    v_filter   text;
+BEGIN
+    IF jsonb_typeof(c) <> 'object' THEN
+        RAISE EXCEPTION 'channel "%": configuration is a JSON %, not an object', NEW.channel_name, jsonb_typeof(c)
+            USING ERRCODE = '22023', HINT = 'Build it with jsonb_build_object(...).';
+    END IF;
+    FOREACH v_filter IN ARRAY coalesce(NEW.severity_filter, '{}') LOOP
+        IF v_filter NOT IN ('LOW', 'MEDIUM', 'HIGH', 'CRITICAL') THEN
+            RAISE EXCEPTION 'channel "%": severity_filter names "%"', NEW.channel_name, v_filter
+                USING ERRCODE = '22023', HINT = 'Use LOW, MEDIUM, HIGH or CRITICAL; NULL lets all through.';
+        END IF;
+    END LOOP;
+    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'api_key'] THEN
+        RAISE EXCEPTION 'channel "%": configuration holds a secret itself', NEW.channel_name
+            USING ERRCODE = '22023',
+                  HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';
+    END IF;
+
+    CASE NEW.channel_type
+    WHEN 'EMAIL' THEN
+        PERFORM monitoring.require_channel_field(NEW.channel_name, c, 'smtp_server', '"smtp.example.com"');
+        PERFORM monitoring.require_channel_field(NEW.channel_name, c, 'from_address', '"OneVault <alerts@example.com>"');
+        PERFORM monitoring.require_channel_field(NEW.channel_name, c, 'to_addresses', '["oncall@example.com"]');
+        v_port := coalesce(c ->> 'smtp_port', '587');
+        IF v_port !~ '^[0-9]{1,5}$' OR v_port::integer NOT BETWEEN 1 AND 65535 THEN
+            RAISE EXCEPTION 'channel "%": configuration.smtp_port is "%"', NEW.channel_name, v_port
+                USING ERRCODE = '22023', HINT = 'Use a port from 1 to 65535, usually 587.';
+        END IF;
+        IF coalesce(cardinality(monitoring.email_addresses(c)), 0) = 0 THEN
+            RAISE EXCEPTION 'channel "%": configuration.to_addresses is "%"', NEW.channel_name, c ->> 'to_addresses'
+                USING ERRCODE = '22023', HINT = 'Give an array with at least one address: ["oncall@example.com"]';
+        END IF;
+        FOREACH v_filter IN ARRAY monitoring.email_addresses(c) LOOP
+            IF v_filter !~ '^[^\s@]+@[^\s@]+$' AND v_filter !~ '<[^\s@<>]+@[^\s@<>]+>$' THEN
+                RAISE EXCEPTION 'channel "%": configuration.to_addresses holds "%"', NEW.channel_name, v_filter
+                    USING ERRCODE = '22023', HINT = 'Give addresses like oncall@example.com.';
+            END IF;
+        END LOOP;
+        IF c ? 'smtp_username' AND NOT c ?| ARRAY['smtp_password_env', 'smtp_password_file'] THEN
+            RAISE EXCEPTION 'channel "%": configuration.smtp_password_env is missing, but smtp_username is given', NEW.channel_name
+                USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';
+        END IF;
+    WHEN 'SLACK' THEN
+        IF NOT c ?| ARRAY['webhook_url', 'webhook_url_env', 'webhook_url_file', 'bot_token_env', 'bot_token_file'] THEN
+            RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', NEW.channel_name
+                USING ERRCODE = '22023', HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"';
+        END IF;
+        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'webhook_url');
+    WHEN 'WEBHOOK' THEN
+        IF NOT c ?| ARRAY['url', 'url_env', 'url_file'] THEN
+            RAISE EXCEPTION 'channel "%": configuration.url is missing', NEW.channel_name
+                USING ERRCODE = '22023', HINT = 'Give the address that takes the alerts: "url": "https://example.com/alerts"';
+        END IF;
+        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'url');
+        IF NOT c ?| ARRAY['secret_env', 'secret_file'] AND c -> 'unsigned' IS DISTINCT FROM 'true'::jsonb THEN
+            RAISE EXCEPTION 'channel "%": configuration.secret_env is missing, so receivers could not check who sent a message', NEW.channel_name
+                USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the signing secret ("secret_env": "WEBHOOK_SECRET"), or state "unsigned": true.';
+        END IF;
+    ELSE
+        -- SMS, VOICE and PAGERDUTY rows are kept; what this version cannot send is recorded as FAILED with that reason.
+        NULL;
+    END CASE;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_notification_config() IS
+    'Trigger of notification_config_s: refuses a channel that could never deliver, or that holds a secret.';
+CREATE OR REPLACE TRIGGER t10_check_notification_config BEFORE INSERT ON monitoring.notification_config_s
+    FOR EACH ROW EXECUTE FUNCTION monitoring.check_notification_config();
+
+CREATE OR REPLACE FUNCTION monitoring.matching_channels(
+    p_alert_definition_hk bytea, p_severity text, p_category text, p_channels text[])
+    RETURNS TABLE (notification_config_hk bytea, channel_key varchar(255), channel_name varchar(100), channel_type varchar(50),
+                   configuration jsonb, retry_attempts integer, retry_delay_seconds integer)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.notification_config_hk, h.notification_config_bk, c.channel_name, c.channel_type,
+           c.configuration, c.retry_attempts, c.retry_delay_seconds
+      FROM monitoring.notification_config_s c
+      JOIN monitoring.notification_config_h h USING (notification_config_hk)
+      LEFT JOIN monitoring.alert_definition_h d ON d.alert_definition_hk = p_alert_definition_hk
+     WHERE c.load_end_date IS NULL
+       AND c.is_enabled
+       AND (c.severity_filter IS NULL OR p_severity = ANY (c.severity_filter))
+       AND (c.category_filter IS NULL OR p_category = ANY (c.category_filter))
+       AND (p_channels IS NULL OR c.channel_type = ANY (p_channels) OR h.notification_config_bk = ANY (p_channels))
+       AND (h.tenant_hk IS NULL OR h.tenant_hk = d.tenant_hk)
+     ORDER BY h.notification_config_bk
+    $$;
+COMMENT ON FUNCTION monitoring.matching_channels(bytea, text, text, text[]) IS
+    'The enabled channels that hear an alert of a definition: severity, category, the definition''s own restriction, tenant.';

@@ -1,0 +1,245 @@
+-- Evaluation: one look at every definition that is due, recorded with its inputs whatever it finds.
+
+CREATE OR REPLACE FUNCTION monitoring.alert_group_key(p_definition_bk text, p_target text, p_tenant_hk bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT 'alert/' || p_target || '/' || p_definition_bk || coalesce('/' || left(encode(p_tenant_hk, 'hex'), 12), '')
+    $$;
+COMMENT ON FUNCTION monitoring.alert_group_key(text, text, bytea) IS
+    'The id of the workflow that carries the alerts of a definition on a target.';
+
+CREATE OR REPLACE FUNCTION monitoring.last_opening(p_definition_hk bytea, p_target text, p_tenant_hk bytea) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT max(coalesce(s.changed_at, s.triggered_timestamp))
+      FROM monitoring.alert_instance_h h
+      JOIN monitoring.alert_instance_s s USING (alert_instance_hk)
+     WHERE h.alert_definition_hk = p_definition_hk
+       AND h.target_name = p_target
+       AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND s.alert_status = 'OPEN'
+    $$;
+COMMENT ON FUNCTION monitoring.last_opening(bytea, text, bytea) IS
+    'When people were last called by a definition on a target; suppressed firings do not count.';
+
+CREATE OR REPLACE FUNCTION monitoring.fire_alert(
+    p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea,
+    p_at timestamptz, p_value numeric, p_details jsonb) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_last   timestamptz := monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk);
+    v_window interval    := make_interval(mins => p_definition.suppression_window_minutes);
+    v_bk     text        := util.bk('ALERT', p_target, p_definition_bk, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'),
+                                    to_char(p_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'));
+    v_hk     bytea;
+BEGIN
+    IF p_at < v_last + v_window THEN
+        PERFORM monitoring.open_alert(v_bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, 'SUPPRESSED', p_at, p_value,
+            p_details, p_definition.alert_severity,
+            format('fired again within %s minutes of %s', p_definition.suppression_window_minutes,
+                   to_char(v_last AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')), 'evaluator');
+        RETURN 'SUPPRESSED';
+    END IF;
+    v_hk := monitoring.open_alert(v_bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, 'OPEN', p_at, p_value,
+        p_details, p_definition.alert_severity, NULL, 'evaluator');
+    PERFORM monitoring.tell_workflow('FIRED', v_hk, jsonb_build_object('at', p_at));
+    RETURN 'FIRED';
+END
+$$;
+COMMENT ON FUNCTION monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb) IS
+    'Opens an alert and tells its workflow, or records it as SUPPRESSED within the suppression window.';
+
+CREATE OR REPLACE FUNCTION monitoring.decide_alert(
+    p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea,
+    p_at timestamptz, p_fires boolean, p_pending boolean, p_clears boolean, p_value numeric, p_details jsonb) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_alert  record;
+    v_change record;
+BEGIN
+    SELECT s.alert_instance_hk, s.alert_status INTO v_alert
+      FROM monitoring.alert_instance_h h
+      JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+     WHERE h.alert_definition_hk = p_definition.alert_definition_hk
+       AND h.target_name = p_target
+       AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND s.alert_status <> 'RESOLVED'
+     ORDER BY s.triggered_timestamp DESC
+     LIMIT 1
+       FOR UPDATE OF s;
+
+    IF v_alert.alert_instance_hk IS NULL THEN
+        RETURN CASE WHEN p_fires THEN
+                   monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details)
+               WHEN p_pending THEN 'PENDING'
+               ELSE 'NONE' END;
+    END IF;
+
+    IF p_clears AND (p_definition.auto_resolve OR v_alert.alert_status = 'SUPPRESSED') THEN
+        PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'RESOLVED', p_at, 'condition cleared', 'evaluator',
+            'the condition is no longer met' || coalesce(', value ' || trim_scale(p_value), ''), NULL);
+        IF v_alert.alert_status <> 'SUPPRESSED' THEN
+            PERFORM monitoring.tell_workflow('RESOLVED', v_alert.alert_instance_hk,
+                jsonb_build_object('actor', 'condition cleared', 'via', 'evaluator', 'at', p_at, 'value', p_value,
+                    'notes', 'the condition is no longer met' || coalesce(', value ' || trim_scale(p_value), '')));
+        END IF;
+        RETURN 'RESOLVED';
+    END IF;
+
+    IF v_alert.alert_status = 'SUPPRESSED' AND p_fires
+       AND p_at >= monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk)
+                   + make_interval(mins => p_definition.suppression_window_minutes) THEN
+        PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'OPEN', p_at, 'evaluator', 'evaluator', NULL, NULL);
+        PERFORM monitoring.tell_workflow('FIRED', v_alert.alert_instance_hk, jsonb_build_object('at', p_at));
+        RETURN 'UNSUPPRESSED';
+    END IF;
+    RETURN 'HOLDING';
+END
+$$;
+COMMENT ON FUNCTION monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, boolean, boolean, boolean, numeric, jsonb) IS
+    'Turns one evaluation into at most one change of the group''s alert; returns the decision.';
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_definition(
+    p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz,
+    p_inputs jsonb, p_inputs_error text, OUT result text, OUT evaluated_value numeric, OUT decision text)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_started  timestamptz := clock_timestamp();
+    v_inputs   jsonb := p_inputs || jsonb_strip_nulls(jsonb_build_object('threshold_value', p_definition.threshold_value));
+    v_previous record;
+    v_verdict  record;
+    v_since    timestamptz;
+    v_clear    timestamptz;
+    v_met      boolean;
+    v_clearing boolean;
+    v_fires    boolean;
+    v_used     jsonb;
+BEGIN
+    IF p_inputs_error IS NULL THEN
+        v_verdict := monitoring.evaluate_condition(p_definition.condition_logic, v_inputs);
+    ELSE
+        SELECT 'ERROR' AS result, NULL::numeric AS evaluated_value, p_inputs_error AS reason INTO v_verdict;
+    END IF;
+    result := v_verdict.result;
+    evaluated_value := v_verdict.evaluated_value;
+
+    SELECT e.result, e.result_since, e.clear_since INTO v_previous
+      FROM monitoring.alert_evaluation_s e
+     WHERE e.alert_definition_hk = p_definition.alert_definition_hk
+       AND e.target_name = p_target
+       AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND e.evaluated_at < p_at AND e.evaluated_at > p_at - interval '8 days'
+     ORDER BY e.evaluated_at DESC
+     LIMIT 1;
+    v_since := CASE WHEN v_previous.result = result THEN v_previous.result_since ELSE p_at END;
+
+    v_met := result = 'TRUE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'ALERT');
+    v_fires := v_met AND p_at - v_since >= make_interval(mins =>
+                   CASE result WHEN 'TRUE' THEN p_definition.pending_minutes ELSE p_definition.no_data_minutes END);
+    -- Only FALSE clears (and missing data where the definition says that it is fine).
+    v_clearing := result = 'FALSE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'OK');
+    IF v_clearing AND result = 'FALSE' AND p_definition.clear_condition_logic IS NOT NULL THEN
+        v_clearing := (monitoring.evaluate_condition(p_definition.clear_condition_logic, v_inputs)).result = 'TRUE';
+    END IF;
+    v_clear := CASE WHEN v_clearing THEN coalesce(v_previous.clear_since, p_at) END;
+
+    -- The inputs that the conditions name are kept, not all that the source offers.
+    SELECT coalesce(jsonb_object_agg(i, v_inputs -> i), '{}') INTO v_used
+      FROM unnest((monitoring.compile_condition(p_definition.condition_logic)).identifiers
+                  || CASE WHEN p_definition.clear_condition_logic IS NOT NULL
+                          THEN (monitoring.compile_condition(p_definition.clear_condition_logic)).identifiers END) AS i
+     WHERE v_inputs ? i;
+
+    decision := monitoring.decide_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at,
+        v_fires, v_met, v_clearing AND p_at - v_clear >= make_interval(mins => p_definition.clear_minutes), evaluated_value,
+        jsonb_strip_nulls(jsonb_build_object('condition', p_definition.condition_logic, 'inputs', v_used, 'result', result,
+            'reason', v_verdict.reason, 'definition_load_date', p_definition.load_date)));
+
+    INSERT INTO monitoring.alert_evaluation_s (
+        alert_definition_hk, hash_diff, target_name, tenant_hk, evaluated_at, definition_load_date, result, result_since,
+        clear_since, evaluated_value, inputs, reason, decision, duration_us)
+    VALUES (
+        p_definition.alert_definition_hk, util.hash_binary(v_used::text || result || decision), p_target, p_tenant_hk, p_at,
+        p_definition.load_date, result, v_since, v_clear, evaluated_value, v_used, v_verdict.reason, decision,
+        (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer);
+END
+$$;
+COMMENT ON FUNCTION monitoring.evaluate_definition(monitoring.alert_definition_s, text, text, bytea, timestamptz, jsonb, text) IS
+    'Evaluates one definition on one target, decides, and records both.';
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_definitions(
+    p_target text, p_tenant_hk bytea, p_every interval DEFAULT NULL)
+    RETURNS TABLE (definition_key varchar(255), alert_name varchar(200), alert_severity varchar(20),
+                   result text, evaluated_value numeric, decision text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    d        record;
+    v_at     timestamptz;
+    v_last   timestamptz;
+    v_every  interval;
+    v_inputs jsonb;
+    v_error  text;
+    v_result record;
+    -- Inputs once per source and look-back, for all definitions of this tick.
+    v_cache  jsonb := '{}';
+    v_slot   text;
+BEGIN
+    PERFORM monitoring.ensure_partitions_around(clock_timestamp());
+    FOR d IN
+        SELECT h.alert_definition_bk, s AS version
+          FROM monitoring.alert_definition_s s
+          JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
+         WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source <> 'worker'
+           AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+         ORDER BY h.alert_definition_hk
+    LOOP
+        -- One evaluator at a time per definition and target, always in the same order.
+        PERFORM pg_advisory_xact_lock(hashtextextended(
+            monitoring.alert_group_key(d.alert_definition_bk, p_target, p_tenant_hk), 0));
+        v_at := date_trunc('microseconds', clock_timestamp());
+        v_every := coalesce(p_every, make_interval(mins => (d.version).evaluation_frequency_minutes));
+        SELECT max(e.evaluated_at) INTO v_last
+          FROM monitoring.alert_evaluation_s e
+         WHERE e.alert_definition_hk = (d.version).alert_definition_hk AND e.target_name = p_target
+           AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND e.evaluated_at > v_at - interval '8 days';
+        -- A tenth of slack: a tick that comes a little early is still the next tick.
+        CONTINUE WHEN v_at < v_last + v_every * 0.9;
+
+        v_slot := (d.version).metric_source || '/' || (d.version).lookback_minutes;
+        IF NOT v_cache ? v_slot THEN
+            v_error := NULL;
+            BEGIN
+                v_inputs := monitoring.condition_inputs((d.version).metric_source, p_target, p_tenant_hk,
+                    make_interval(mins => (d.version).lookback_minutes), v_at);
+            EXCEPTION WHEN OTHERS THEN
+                v_inputs := '{}';
+                v_error := SQLERRM;
+            END;
+            v_cache := v_cache || jsonb_build_object(v_slot, jsonb_build_object('inputs', v_inputs, 'error', v_error));
+        END IF;
+
+        v_result := monitoring.evaluate_definition(d.version, d.alert_definition_bk, p_target, p_tenant_hk, v_at,
+            v_cache -> v_slot -> 'inputs', v_cache -> v_slot ->> 'error');
+        RETURN QUERY SELECT d.alert_definition_bk, (d.version).alert_name, (d.version).alert_severity,
+                            v_result.result, v_result.evaluated_value, v_result.decision;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.evaluate_definitions(text, bytea, interval) IS
+    'Evaluates the definitions that are due on a target. p_every NULL: each by its own frequency; otherwise all whose last evaluation is that old (0: all).';
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
+    RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))
+    LANGUAGE sql
+    AS $$
+    SELECT e.alert_name, e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'HOLDING') AND e.result <> 'FALSE',
+           e.evaluated_value, e.alert_severity
+      FROM monitoring.evaluate_definitions('local', p_tenant_hk, interval '0') AS e
+    $$;
+COMMENT ON FUNCTION monitoring.evaluate_alert_conditions(bytea) IS
+    'Evaluates every enabled definition now. alert_fired: its condition holds and an alert is open (or suppressed) for it.';

@@ -1,0 +1,33 @@
+-- The guide's dashboards, for people in psql.
+
+CREATE OR REPLACE VIEW monitoring.system_dashboard AS
+SELECT 'System Health' AS dashboard_section,
+       latest.metric_name, latest.metric_value, latest.metric_unit, latest.status,
+       latest.threshold_warning, latest.threshold_critical, latest.measurement_timestamp,
+       extract(epoch FROM CURRENT_TIMESTAMP - latest.measurement_timestamp) AS age_seconds,
+       latest.target_name
+  FROM (SELECT DISTINCT ON (s.health_metric_hk) s.*, h.target_name
+          FROM monitoring.system_health_metric_s s
+          JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
+         WHERE s.load_end_date IS NULL
+           AND s.measurement_timestamp >= CURRENT_TIMESTAMP - INTERVAL '1 hour'
+         ORDER BY s.health_metric_hk, s.measurement_timestamp DESC, s.load_date DESC) AS latest
+ ORDER BY dashboard_section, target_name, metric_name;
+COMMENT ON VIEW monitoring.system_dashboard IS 'The newest sample of every metric within the last hour.';
+
+CREATE OR REPLACE VIEW monitoring.active_alerts_dashboard AS
+SELECT h.alert_instance_bk, d.alert_name, d.alert_category, s.alert_status, s.urgency_level,
+       s.triggered_timestamp, s.acknowledged_timestamp, s.acknowledged_by, s.trigger_value, d.threshold_value,
+       s.affected_systems, s.business_impact_description,
+       extract(epoch FROM CURRENT_TIMESTAMP - s.triggered_timestamp) / 60 AS age_minutes,
+       CASE WHEN s.alert_status IN ('OPEN', 'ESCALATED') AND CURRENT_TIMESTAMP - s.triggered_timestamp > INTERVAL '1 hour' THEN 'OVERDUE'
+            WHEN s.alert_status = 'ACKNOWLEDGED' AND CURRENT_TIMESTAMP - s.acknowledged_timestamp > INTERVAL '4 hours' THEN 'STALE'
+            ELSE 'NORMAL' END AS alert_health,
+       h.target_name, monitoring.alert_short_id(h.alert_instance_hk) AS short_id, s.escalation_level
+  FROM monitoring.alert_instance_s s
+  JOIN monitoring.alert_instance_h h USING (alert_instance_hk)
+  JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL
+ WHERE s.load_end_date IS NULL
+   AND s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
+ ORDER BY array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], s.urgency_level::text), s.triggered_timestamp DESC;
+COMMENT ON VIEW monitoring.active_alerts_dashboard IS 'The alerts that still need somebody, worst first.';

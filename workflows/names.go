@@ -1,0 +1,28 @@
+// Package workflows orchestrates: it decides what happens when, and leaves every effect to activities.
+// It reads no clock, no environment, no database.
+package workflows
+
+import "strings"
+
+// DefaultTaskQueue is where workers listen unless ONEVAULT_TASK_QUEUE says otherwise.
+const DefaultTaskQueue = "onevault"
+
+// Names of the workflow types, as the Temporal UI shows them.
+const (
+	AlertWorkflowName    = "Alert"
+	CollectWorkflowName  = "Collect"
+	EvaluateWorkflowName = "Evaluate"
+)
+
+// AlertWorkflowID is the id of the workflow that carries the alerts of a definition on a target: the
+// mutex by which a second firing cannot start a second one.
+func AlertWorkflowID(target, definition, tenant string) string {
+	id := "alert/" + target + "/" + definition
+	if tenant != "" {
+		id += "/" + tenant[:min(12, len(tenant))]
+	}
+	return id
+}
+
+// IsAlertWorkflowID tells the id of an alert's workflow from other ids that people type.
+func IsAlertWorkflowID(id string) bool { return strings.HasPrefix(id, "alert/") }
