@@ -61,9 +61,9 @@ type Message struct {
 	Event      alert.Event      `json:"event"`
 	Definition alert.Definition `json:"definition"`
 	Target     string           `json:"target"`
-	WorkflowID string           `json:"workflow_id"` // alert/<target>/<definition>
-	Alerts     []alert.Alert    `json:"alerts"`      // at least one, worst first; empty only for EventTest
-	At         time.Time        `json:"at"`          // when the event happened
+	WorkflowID string           `json:"workflow_id"`      // alert/<target>/<definition>
+	Alerts     []alert.Alert    `json:"alerts"`           // at least one, worst first; empty only for EventTest
+	At         time.Time        `json:"at"`               // when the event happened
 	UIURL      string           `json:"ui_url,omitempty"` // the workflow in the Temporal UI, if known
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`

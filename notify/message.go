@@ -1,0 +1,440 @@
+package notify
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	htmltemplate "html/template"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	texttemplate "text/template"
+	"time"
+	"unicode/utf8"
+
+	"onevault/alert"
+)
+
+const (
+	// maxListed is how many alerts of a batch a person is shown by name.
+	maxListed = 20
+	// maxContent is how much of a sent message the ledger keeps.
+	maxContent = 4 << 10
+	// maxField bounds what one value of a definition or a note may take of a message, in runes.
+	maxField = 600
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+var (
+	mailText = texttemplate.Must(texttemplate.ParseFS(templateFiles, "templates/mail.txt.tmpl"))
+	mailHTML = htmltemplate.Must(htmltemplate.ParseFS(templateFiles, "templates/mail.html.tmpl"))
+)
+
+// page is a message as a person reads it, before any format: every channel shows the same facts in the
+// same words. All strings are single lines without markup.
+type page struct {
+	Subject string // [CRITICAL] High Connection Count on pg-prod-3
+	Badge   string // CRITICAL, RESOLVED or TEST
+	Color   string // of the badge, #rrggbb
+	Emoji   string // Slack's name of a circle in that colour
+	Title   string // High Connection Count
+	Target  string
+	Lede    string // what happened, one or two sentences
+	Facts   []fact
+	Listed  []listedAlert // of a batch, the worst first
+	Hidden  int           // how many more there are
+	Command string        // to acknowledge; empty when nothing is to be acknowledged
+	Links   []link
+	Hints   []string // test and duplicate notes
+}
+
+type fact struct{ Label, Value string }
+
+type link struct{ Label, URL string }
+
+type listedAlert struct{ ShortID, Status, Value, When string }
+
+// newPage says in words what m holds. It reads no clock: ages count up to m.At.
+func newPage(m Message) page {
+	p := page{
+		Title:  oneLine(m.Definition.Name, 150),
+		Target: oneLine(m.Target, 100),
+		Badge:  badge(m),
+	}
+	p.Color, p.Emoji = colors(p.Badge)
+	if p.Title == "" {
+		p.Title = "OneVault"
+	}
+	p.Lede = lede(m, p)
+	p.Facts = facts(m)
+	p.Subject = subject(m, p)
+	if len(m.Alerts) > 1 {
+		p.Listed, p.Hidden = listAlerts(m)
+	}
+	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest {
+		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
+	}
+	p.Links = links(m)
+	p.Hints = hints(m)
+	return p
+}
+
+func badge(m Message) string {
+	switch m.Event {
+	case alert.EventResolved:
+		return "RESOLVED"
+	case alert.EventTest:
+		return "TEST"
+	}
+	return oneLine(string(m.Definition.Severity), 20)
+}
+
+func colors(badge string) (color, emoji string) {
+	switch badge {
+	case string(alert.SeverityCritical):
+		return "#b42318", ":red_circle:"
+	case string(alert.SeverityHigh):
+		return "#c2570c", ":large_orange_circle:"
+	case string(alert.SeverityMedium):
+		return "#946200", ":large_yellow_circle:"
+	case "RESOLVED":
+		return "#23744a", ":large_green_circle:"
+	}
+	return "#475467", ":large_blue_circle:"
+}
+
+func subject(m Message, p page) string {
+	what := p.Title
+	if p.Target != "" {
+		what += " on " + p.Target
+	}
+	switch {
+	case m.Event == alert.EventTest && m.Definition.Name == "":
+		what = "Message from OneVault"
+	case m.Event == alert.EventEscalated:
+		what = fmt.Sprintf("Level %d: %s", level(m), what)
+	}
+	if n := len(m.Alerts); n > 1 {
+		what += fmt.Sprintf(" (%d alerts)", n)
+	}
+	return "[" + p.Badge + "] " + what
+}
+
+func level(m Message) int {
+	highest := 0
+	for _, a := range m.Alerts {
+		highest = max(highest, a.Level)
+	}
+	return highest
+}
+
+func lede(m Message, p page) string {
+	on := p.Title
+	if p.Target != "" {
+		on += " on " + p.Target
+	}
+	switch m.Event {
+	case alert.EventTest:
+		return "This is a test of this notification channel. Nothing is wrong and nobody needs to act."
+	case alert.EventEscalated:
+		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
+	case alert.EventResolved:
+		return resolvedLede(m, on)
+	}
+	if len(m.Alerts) > 1 {
+		return fmt.Sprintf("%s: %d alerts fired.", on, len(m.Alerts))
+	}
+	return on + " fired."
+}
+
+func resolvedLede(m Message, on string) string {
+	if len(m.Alerts) == 0 {
+		return on + " is over."
+	}
+	how := resolution(m.Alerts[0])
+	for _, a := range m.Alerts {
+		if resolution(a) != how {
+			how = "see the list"
+			break
+		}
+	}
+	if len(m.Alerts) > 1 {
+		return fmt.Sprintf("%s: %d alerts are over (%s).", on, len(m.Alerts), how)
+	}
+	return fmt.Sprintf("%s is over after %s: %s.", on, span(lasted(m.Alerts[0], m.At)), how)
+}
+
+// resolution says how an alert ended. The machine's own names read as what happened.
+func resolution(a alert.Alert) string {
+	switch strings.ToUpper(a.ResolvedBy) {
+	case "", "AUTO", "AUTO_RESOLVE", "AUTO_RESOLVED", "CONDITION_CLEARED", "ONEVAULT", "SYSTEM":
+		return "the condition cleared"
+	}
+	return "resolved by " + oneLine(a.ResolvedBy, 100)
+}
+
+func lasted(a alert.Alert, now time.Time) time.Duration {
+	if a.ResolvedAt.IsZero() {
+		return now.Sub(a.TriggeredAt)
+	}
+	return a.ResolvedAt.Sub(a.TriggeredAt)
+}
+
+// since is when the oldest alert of the message fired; m.At when there is none.
+func since(m Message) time.Time {
+	oldest := m.At
+	for _, a := range m.Alerts {
+		if a.TriggeredAt.Before(oldest) {
+			oldest = a.TriggeredAt
+		}
+	}
+	return oldest
+}
+
+func facts(m Message) []fact {
+	var out []fact
+	add := func(label, value string) {
+		if value = oneLine(value, maxField); value != "" {
+			out = append(out, fact{label, value})
+		}
+	}
+	if m.Event != alert.EventTest || len(m.Alerts) > 0 {
+		add("Severity", string(m.Definition.Severity))
+	}
+	if len(m.Alerts) > 0 {
+		alertFacts(m, add)
+	} else {
+		add("Sent", clock(m.At))
+	}
+	add("Condition", m.Definition.Condition)
+	add("About", m.Definition.Description)
+	if runbookURL(m) == "" {
+		add("Runbook", m.Definition.RunbookURL) // not a web address: still worth reading
+	}
+	return out
+}
+
+func alertFacts(m Message, add func(label, value string)) {
+	worst := m.Alerts[0]
+	value := number(worst.Value, worst.Unit)
+	if t := threshold(m.Definition, worst.Unit); t != "" && value != "" {
+		value += " (threshold " + t + ")"
+	}
+	label := "Value"
+	if len(m.Alerts) > 1 {
+		label = "Worst value"
+	}
+	add(label, value)
+	if m.Event == alert.EventResolved {
+		add("Lasted", period(m))
+	} else {
+		add("Since", fmt.Sprintf("%s (%s)", clock(since(m)), span(m.At.Sub(since(m)))))
+	}
+	if n := level(m); n > 0 {
+		add("Level", strconv.Itoa(n))
+	}
+	if len(m.Alerts) > 1 {
+		add("Alerts", strconv.Itoa(len(m.Alerts)))
+		return
+	}
+	add("Alert", worst.ShortID)
+	add("Acknowledged by", worst.AcknowledgedBy)
+	add("Note", worst.Notes)
+}
+
+func period(m Message) string {
+	from, to := since(m), time.Time{}
+	for _, a := range m.Alerts {
+		if a.ResolvedAt.After(to) {
+			to = a.ResolvedAt
+		}
+	}
+	if to.IsZero() {
+		to = m.At
+	}
+	return fmt.Sprintf("%s (%s to %s)", span(to.Sub(from)), clock(from), clock(to))
+}
+
+func listAlerts(m Message) (listed []listedAlert, hidden int) {
+	for _, a := range m.Alerts[:min(len(m.Alerts), maxListed)] {
+		row := listedAlert{ShortID: oneLine(a.ShortID, 40), Status: oneLine(string(a.Status), 20), Value: number(a.Value, a.Unit)}
+		if m.Event == alert.EventResolved {
+			row.When = "lasted " + span(lasted(a, m.At)) + ", " + resolution(a)
+		} else {
+			row.When = "since " + clock(a.TriggeredAt)
+		}
+		listed = append(listed, row)
+	}
+	return listed, len(m.Alerts) - len(listed)
+}
+
+func links(m Message) []link {
+	var out []link
+	if u := runbookURL(m); u != "" {
+		out = append(out, link{"Runbook", u})
+	}
+	if u := webURL(m.UIURL); u != "" {
+		out = append(out, link{"Workflow in Temporal", u})
+	}
+	return out
+}
+
+func runbookURL(m Message) string { return webURL(m.Definition.RunbookURL) }
+
+// webURL returns s when it is an absolute web address, in its escaped form, otherwise nothing: a link
+// with any other scheme does not belong into a message that people click at night.
+func webURL(s string) string {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return ""
+	}
+	return strings.NewReplacer("|", "%7C", "<", "%3C", ">", "%3E", " ", "%20").Replace(u.String())
+}
+
+func hints(m Message) []string {
+	var out []string
+	if m.Event == alert.EventTest && len(m.Alerts) > 0 {
+		out = append(out, "This is a test: the alert shown is an example.")
+	}
+	if m.PossibleDuplicate {
+		out = append(out, "This may be a duplicate: an earlier attempt ended without an answer.")
+	}
+	return out
+}
+
+// number prints a value with its unit as people write it: 187, 93.5%, 412s, 1.5 GiB. Empty without value.
+func number(value *float64, unit string) string {
+	if value == nil {
+		return ""
+	}
+	v := *value
+	switch strings.ToLower(unit) {
+	case "%", "percent", "percentage":
+		return decimal(v) + "%"
+	case "s", "seconds", "second":
+		return decimal(v) + "s"
+	case "ms", "milliseconds":
+		return decimal(v) + "ms"
+	case "bytes", "byte", "b":
+		return bytesText(v)
+	case "", "count", "ratio", "boolean", "bool":
+		return decimal(v)
+	}
+	return decimal(v) + " " + oneLine(unit, 20)
+}
+
+// decimal prints at most two decimals, but never turns a small value into 0.
+func decimal(v float64) string {
+	if v != 0 && math.Abs(v) < 0.01 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	text := strconv.FormatFloat(v, 'f', 2, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+func bytesText(v float64) string {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if math.Abs(v) < 1024 {
+			return decimal(v) + " " + unit
+		}
+		v /= 1024
+	}
+	return decimal(v) + " TiB"
+}
+
+func threshold(d alert.Definition, unit string) string {
+	if d.Threshold == nil {
+		return ""
+	}
+	return strings.TrimSpace(oneLine(d.Operator, 4) + " " + number(d.Threshold, unit))
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// span prints a duration with its two largest units: 42s, 6m 10s, 3h 5m, 2d 4h.
+func span(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	days, hours, minutes, seconds := int(d.Hours())/24, int(d.Hours())%24, int(d.Minutes())%60, int(d.Seconds())%60
+	units := []string{}
+	for _, u := range []struct {
+		n    int
+		name string
+	}{{days, "d"}, {hours, "h"}, {minutes, "m"}, {seconds, "s"}} {
+		if u.n > 0 {
+			units = append(units, strconv.Itoa(u.n)+u.name)
+		} else if len(units) > 0 {
+			break
+		}
+	}
+	if len(units) == 0 {
+		return "0s"
+	}
+	return strings.Join(units[:min(2, len(units))], " ")
+}
+
+// plainText renders the page for mail readers without HTML, and for the ledger.
+func (p page) plainText() (string, error) {
+	var b bytes.Buffer
+	if err := mailText.Execute(&b, p); err != nil {
+		return "", fmt.Errorf("render text: %w", err)
+	}
+	return b.String(), nil
+}
+
+func (p page) html() (string, error) {
+	var b bytes.Buffer
+	if err := mailHTML.Execute(&b, p); err != nil {
+		return "", fmt.Errorf("render HTML: %w", err)
+	}
+	return b.String(), nil
+}
+
+// LabelWidth aligns the facts of the plain text.
+func (p page) LabelWidth() int {
+	width := 0
+	for _, f := range p.Facts {
+		width = max(width, utf8.RuneCountInString(f.Label)+1)
+	}
+	for _, l := range p.Links {
+		width = max(width, utf8.RuneCountInString(l.Label)+1)
+	}
+	return width
+}
+
+// List columns, aligned for plain text.
+func (p page) ListedText() []string {
+	columns := make([][]string, 0, len(p.Listed))
+	for _, a := range p.Listed {
+		columns = append(columns, []string{a.ShortID, a.Status, a.Value, a.When})
+	}
+	widths := make([]int, 4)
+	for _, row := range columns {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	lines := make([]string, 0, len(columns))
+	for _, row := range columns {
+		line := ""
+		for i, cell := range row {
+			if widths[i] > 0 {
+				line += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
+			}
+		}
+		lines = append(lines, strings.TrimRight(line, " "))
+	}
+	return slices.Clip(lines)
+}
+
+// clip cuts text to the ledger's limit without splitting a character.
+func clip(text string) string {
+	const mark = "\n[cut]"
+	if len(text) <= maxContent {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxContent-len(mark)], "") + mark
+}
