@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"onevault/api"
@@ -109,29 +108,6 @@ func TestReadyz_NamesTheCheckThatFails(t *testing.T) {
 	err := api.AskReady(t.Context(), base)
 	if err == nil || !strings.Contains(err.Error(), "vault: connection refused") || strings.Contains(err.Error(), "temporal:") {
 		t.Errorf("AskReady: %v, want only the failing check", err)
-	}
-}
-
-func TestReadyz_RunsACheckOnceForManyQuestions(t *testing.T) {
-	t.Parallel()
-	var runs atomic.Int32
-	release := make(chan struct{})
-	base := serve(t, api.Config{Checks: map[string]func(context.Context) error{
-		"vault": func(context.Context) error { runs.Add(1); <-release; return nil },
-	}})
-	const questions = 20
-	statuses := make(chan int, questions)
-	for range questions {
-		go func() { status, _ := readiness(t, base); statuses <- status }()
-	}
-	close(release)
-	for range questions {
-		if status := <-statuses; status != http.StatusOK {
-			t.Errorf("GET /readyz: %d, want 200", status)
-		}
-	}
-	if got := runs.Load(); got != 1 {
-		t.Errorf("check ran %d times for %d questions at once, want 1", got, questions)
 	}
 }
 

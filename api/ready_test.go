@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +33,31 @@ func TestReadiness_ReportsACheckThatHangsAndDoesNotStartItAgain(t *testing.T) {
 		synctest.Wait()
 		if third := r.ask(t.Context()).Checks["vault"]; !third.OK || runs != 1 {
 			t.Errorf("after it answered: %+v after %d runs, want it to pass after 1", third, runs)
+		}
+	})
+}
+
+func TestReadiness_RunsACheckOnceForManyQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		release := make(chan struct{})
+		r := newReadiness(map[string]func(context.Context) error{
+			"vault": func(context.Context) error { runs.Add(1); <-release; return nil },
+		}, slog.New(slog.DiscardHandler))
+
+		var questions sync.WaitGroup
+		for range 20 {
+			questions.Go(func() {
+				if state := r.ask(t.Context()); !state.Ready {
+					t.Errorf("answered %+v, want ready", state)
+				}
+			})
+		}
+		synctest.Wait()
+		close(release)
+		questions.Wait()
+		if got := runs.Load(); got != 1 {
+			t.Errorf("check ran %d times for 20 questions at once, want 1", got)
 		}
 	})
 }

@@ -1,0 +1,66 @@
+# Needs Go and make, nothing else. CI calls these targets too, and only these.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+# bin/onevault knows the commit it was built from, where git can tell. bin/onevault-dev does not: each
+# commit would link its 200 MB again.
+BUILDVCS := $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo true || echo false)
+
+# Commands of the pinned tools; the first use compiles them (golangci-lint: some 3 minutes).
+ROOT := $(CURDIR)
+TOOL := go tool -modfile=$(ROOT)/tools/go.mod
+
+# The tests wait for servers more than they compute, hence more in parallel than there are cores. They
+# always run: a result from the cache says nothing about the PostgreSQL and the binaries of today.
+TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
+
+.PHONY: help run demo test check build fmt clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: build ## start everything on this machine: PostgreSQL, Temporal with its Web UI, worker, inbox (ARGS="--ephemeral" ...)
+	@exec bin/onevault-dev $(ARGS)
+
+demo: build ## make a real condition true and watch the alert live, step by step
+	@exec bin/onevault-dev demo $(ARGS)
+
+test: build ## run all tests (TESTFLAGS="-run Escalates -v")
+	@failed=; \
+	go test $(TESTFLAGS) ./... || failed=1; \
+	(cd cmd/onevault-dev && go test $(TESTFLAGS) ./...) || failed=1; \
+	test -z "$$failed"
+
+check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules
+	@echo "== format"
+	@unformatted=$$($(TOOL) gofumpt -l .) && test -z "$$unformatted" || \
+		{ echo "$$unformatted"; echo "not formatted; run: make fmt"; exit 1; }
+	@echo "== vet"
+	@go vet ./...
+	@cd cmd/onevault-dev && go vet ./...
+	@cd tools && go vet ./buildprogress
+	@echo "== lint"
+	@$(TOOL) golangci-lint run ./...
+	@cd cmd/onevault-dev && $(TOOL) golangci-lint run -c $(ROOT)/.golangci.yml ./...
+	@echo "== workflows are deterministic"
+	@$(TOOL) workflowcheck -config tools/workflowcheck.yaml ./...
+	@echo "== unused code"
+	@unused=$$($(TOOL) deadcode -test ./...) && test -z "$$unused" || { echo "$$unused"; exit 1; }
+	@echo "== modules"
+	@go mod tidy -diff && go mod verify
+	@cd cmd/onevault-dev && go mod tidy -diff && go mod verify
+	@echo "== imports"
+	@go test -count=1 .
+
+build: ## compile bin/onevault and bin/onevault-dev (the first time takes minutes, and shows that it moves)
+	@mkdir -p bin
+	@GOFLAGS="$$GOFLAGS -buildvcs=$(BUILDVCS)" go run tools/buildprogress/main.go -o bin/onevault ./cmd/onevault
+	@GOFLAGS="$$GOFLAGS -buildvcs=false" go run tools/buildprogress/main.go -C cmd/onevault-dev -o ../../bin/onevault-dev .
+
+fmt: ## format the code
+	@$(TOOL) gofumpt -w .
+
+clean: ## remove what build made; data directories stay
+	rm -rf bin
