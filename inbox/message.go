@@ -1,0 +1,106 @@
+package inbox
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// The channels of the inbox, in the vault's words.
+const (
+	Email   = "EMAIL"
+	Slack   = "SLACK"
+	Webhook = "WEBHOOK"
+)
+
+// Message is one delivery as its receiver has it.
+type Message struct {
+	Seq        int       `json:"seq"` // 1, 2, 3, ... in order of arrival, over all channels
+	ID         string    `json:"id"`  // unique over restarts as well
+	Channel    string    `json:"channel"`
+	ReceivedAt time.Time `json:"received_at"`
+
+	From    string `json:"from,omitempty"`    // e-mail: From header; Slack: user name; webhook: User-Agent
+	To      string `json:"to,omitempty"`      // e-mail: envelope recipients; Slack: #channel or path; webhook: path
+	Subject string `json:"subject,omitempty"` // e-mail: Subject; Slack: what a push notification shows; webhook: summary
+	Text    string `json:"text,omitempty"`    // everything a person can read in it, as plain text
+	HTML    string `json:"html,omitempty"`    // as shown; of an e-mail it is the sender's and hostile
+
+	// Severity is CRITICAL, HIGH, MEDIUM or LOW, RESOLVED for good news, empty when the message says none.
+	Severity string `json:"severity,omitempty"`
+
+	Raw         string              `json:"raw"`              // as it came over the wire
+	Pretty      string              `json:"pretty,omitempty"` // Raw indented, when it is JSON
+	Headers     map[string][]string `json:"headers,omitempty"`
+	Attachments []string            `json:"attachments,omitempty"` // e-mail: "name (type, bytes)"
+
+	// Verified is the verdict on a webhook's signature, nil when there was none to give; Verdict says why.
+	Verified *bool  `json:"verified,omitempty"`
+	Verdict  string `json:"verdict,omitempty"`
+
+	// Key is what the sender keeps equal over retries: Message-ID, webhook-id, the key in Slack metadata.
+	Key string `json:"key,omitempty"`
+	// Copy counts arrivals of one key at one receiver: 2 means that somebody was told twice.
+	Copy int `json:"copy"`
+
+	// Refused: the receiver does not have it, the sender was told so. Fault: what the sender saw instead
+	// of a success; a message can be received and have a fault, which is how duplicates come to be.
+	Refused bool   `json:"refused,omitempty"`
+	Fault   string `json:"fault,omitempty"`
+}
+
+// size is what the message takes of the cap on all messages, near enough.
+func (m Message) size() int {
+	return len(m.Raw) + len(m.Pretty) + len(m.Text) + len(m.HTML)
+}
+
+// sameDelivery reports whether two messages are copies: a key repeated at another receiver is none.
+func (m Message) sameDelivery(o Message) bool {
+	return m.Key != "" && m.Key == o.Key && m.Channel == o.Channel && m.To == o.To
+}
+
+var severityWord = regexp.MustCompile(`\b(CRITICAL|HIGH|MEDIUM|LOW)\b`)
+var resolvedWord = regexp.MustCompile(`\b(RESOLVED|Resolved)\b`)
+
+// readSeverity finds the severity where a person would: the words of the first text that has any.
+func readSeverity(texts ...string) string {
+	for _, text := range texts {
+		if resolvedWord.MatchString(text) {
+			return "RESOLVED"
+		}
+		if word := severityWord.FindString(text); word != "" {
+			return word
+		}
+	}
+	return ""
+}
+
+// knownSeverity accepts a severity given by name, in any case, and answers "" for anything else.
+func knownSeverity(name string) string {
+	name = strings.ToUpper(name)
+	if name == "RESOLVED" || severityWord.FindString(name) == name {
+		return name
+	}
+	return ""
+}
+
+// firstLine is the text up to its first line break, without surrounding space.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}
+
+// hiddenHeaders carry what a sender authenticates with; the inbox does not keep it.
+var hiddenHeaders = map[string]bool{"Authorization": true, "Proxy-Authorization": true, "Cookie": true}
+
+// visibleHeaders copies headers, with credentials replaced by a word.
+func visibleHeaders(headers map[string][]string) map[string][]string {
+	visible := make(map[string][]string, len(headers))
+	for name, values := range headers {
+		if hiddenHeaders[name] {
+			values = []string{"(hidden)"}
+		}
+		visible[name] = values
+	}
+	return visible
+}
