@@ -84,8 +84,8 @@ func TestReadyz_IsReadyWhenEveryCheckPasses(t *testing.T) {
 	if status != http.StatusOK || !state.Ready || !state.Checks["vault"].OK || !state.Checks["temporal"].OK {
 		t.Errorf("GET /readyz: %d %+v, want 200 and two checks that pass", status, state)
 	}
-	if err := api.AskReady(t.Context(), base); err != nil {
-		t.Errorf("AskReady: %v", err)
+	if err := api.Ask(t.Context(), base+"/readyz"); err != nil {
+		t.Errorf("Ask: %v", err)
 	}
 }
 
@@ -105,9 +105,9 @@ func TestReadyz_NamesTheCheckThatFails(t *testing.T) {
 	if !state.Checks["temporal"].OK {
 		t.Errorf("check temporal: %+v, want it to pass", state.Checks["temporal"])
 	}
-	err := api.AskReady(t.Context(), base)
+	err := api.Ask(t.Context(), base+"/readyz")
 	if err == nil || !strings.Contains(err.Error(), "vault: connection refused") || strings.Contains(err.Error(), "temporal:") {
-		t.Errorf("AskReady: %v, want only the failing check", err)
+		t.Errorf("Ask: %v, want only the failing check", err)
 	}
 }
 
@@ -156,18 +156,23 @@ func TestNew_NamesThePortInUseAndTheRemedy(t *testing.T) {
 	}
 }
 
-func TestAskReady_SaysThatNobodyAnswers(t *testing.T) {
+func TestAsk_SaysWhyThereIsNoGoodAnswer(t *testing.T) {
 	t.Parallel()
+	base := serve(t, api.Config{})
 	gone, err := api.New(api.Config{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := "http://" + gone.Addr()
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := api.AskReady(t.Context(), base); err == nil || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("AskReady of a closed port: %v, want connection refused", err)
+	for url, want := range map[string]string{
+		base + "/nothing-here":              "HTTP 404; is this the right port?",
+		"http://" + gone.Addr() + "/readyz": "connection refused",
+	} {
+		if err := api.Ask(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Ask %s: %v, want %q", url, err, want)
+		}
 	}
 }
 

@@ -5,22 +5,57 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 )
 
-// maxAnswerBytes bounds what AskReady reads: whatever else may listen on that port.
+// askTimeout leaves the checks behind /readyz the time to give up themselves.
+const askTimeout = 2 * checkTimeout
+
+// maxAnswerBytes bounds what Ask reads: whatever else may listen on that port.
 const maxAnswerBytes = 64 << 10
 
-// AskReady asks the worker at baseURL (http://host:port) whether it is ready, for the health checks of
-// containers and load balancers that have no HTTP client of their own. The error names each check that
-// does not pass and why, or why nobody answered.
-func AskReady(ctx context.Context, baseURL string) error {
-	state, err := fetchReadiness(ctx, strings.TrimSuffix(baseURL, "/")+"/readyz")
+// Ask makes one GET and returns nil for an answer of 2xx: the health check of a container that has no
+// HTTP client of its own. For /readyz the error names each check that does not pass, and why.
+func Ask(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	status, body, err := get(ctx, url)
 	if err != nil {
-		return fmt.Errorf("ask whether the worker at %s is ready: %w", baseURL, err)
+		return fmt.Errorf("ask %s: %w", url, err)
+	}
+	if status/100 == 2 {
+		return nil
+	}
+	if failing := failingChecks(body); len(failing) > 0 {
+		return fmt.Errorf("%s is not ready: %s", url, strings.Join(failing, "; "))
+	}
+	return fmt.Errorf("ask %s: HTTP %d; is this the right port?", url, status)
+}
+
+func get(ctx context.Context, url string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	// A proxy from the environment has no business between a process and its own health check.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	return resp.StatusCode, body, errors.Join(err, resp.Body.Close())
+}
+
+// failingChecks reads the body of /readyz; of any other body there are none.
+func failingChecks(body []byte) []string {
+	var state Readiness
+	if err := json.Unmarshal(body, &state); err != nil {
+		return nil
 	}
 	var failing []string
 	for _, name := range slices.Sorted(maps.Keys(state.Checks)) {
@@ -28,32 +63,5 @@ func AskReady(ctx context.Context, baseURL string) error {
 			failing = append(failing, name+": "+check.Error)
 		}
 	}
-	if !state.Ready {
-		return fmt.Errorf("worker at %s is not ready: %s", baseURL, strings.Join(failing, "; "))
-	}
-	return nil
-}
-
-func fetchReadiness(ctx context.Context, url string) (state Readiness, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*checkTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return state, err
-	}
-	// A proxy from the environment has no business between a worker and its own health check.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: 2 * checkTimeout}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return state, err
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
-		return state, fmt.Errorf("HTTP %d; is this the API port of a worker?", resp.StatusCode)
-	}
-	body := http.MaxBytesReader(nil, resp.Body, maxAnswerBytes)
-	if err := json.NewDecoder(body).Decode(&state); err != nil {
-		return state, fmt.Errorf("read the answer: %w; is this the API port of a worker?", err)
-	}
-	return state, nil
+	return failing
 }
