@@ -15,14 +15,16 @@ import (
 // slackEntities are the only three that Slack decodes.
 var slackEntities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 
-var slackSpecial = regexp.MustCompile(`<([^<>]+)>`)
+var (
+	lineTag = regexp.MustCompile(`<br>|</?blockquote>|</?pre>`)
+	anyTag  = regexp.MustCompile(`<[^>]*>`)
+)
 
-// plainMrkdwn is what a screen reader would say: specials by their label, entities decoded.
+// plainMrkdwn is what a screen reader would say. Removing tags is exact here: mrkdwn escapes every other
+// angle bracket.
 func plainMrkdwn(text string) string {
-	text = slackSpecial.ReplaceAllStringFunc(text, func(special string) string {
-		return readSpecial(special[1 : len(special)-1]).label
-	})
-	return emojiNames.Replace(slackEntities.Replace(text))
+	marked := lineTag.ReplaceAllString(string(mrkdwn(text)), "\n")
+	return strings.TrimSpace(html.UnescapeString(anyTag.ReplaceAllString(marked, "")))
 }
 
 // mrkdwn renders a whole text: code blocks, then lines and quotes, then spans.
@@ -44,18 +46,21 @@ func mrkdwn(text string) template.HTML {
 }
 
 func writeLines(out *strings.Builder, text string) {
-	for i, line := range strings.Split(text, "\n") {
+	broken := true // a quote ends its own line
+	for _, line := range strings.Split(text, "\n") {
 		quoted, isQuote := strings.CutPrefix(line, "&gt;")
 		if !isQuote {
 			quoted, isQuote = strings.CutPrefix(line, ">")
 		}
 		if isQuote {
 			out.WriteString("<blockquote>" + spans(strings.TrimSpace(quoted)) + "</blockquote>")
+			broken = true
 			continue
 		}
-		if i > 0 {
+		if !broken {
 			out.WriteString("<br>")
 		}
+		broken = false
 		out.WriteString(spans(line))
 	}
 }
@@ -107,6 +112,9 @@ func spanAt(line string, i int) (rendered string, next int) {
 // not in the middle of a word (snake_case stays as it is).
 func closing(line string, i int) int {
 	marker := line[i]
+	if strings.HasPrefix(line[i+1:], string(marker)) {
+		return -1 // a row of markers is text
+	}
 	for j := i + 1; j < len(line); j++ {
 		if line[j] == '<' && marker != '`' {
 			if end := strings.IndexByte(line[j:], '>'); end > 0 {

@@ -16,6 +16,7 @@ var views = template.Must(template.New("").Funcs(template.FuncMap{
 	"text":   renderText,
 	"emoji":  emojiNames.Replace,
 	"bar":    barColour,
+	"link":   safeURL,
 }).ParseFS(viewFiles, "*.html"))
 
 // renderSlack is the message as Slack lays it out; every leaf is escaped by the template.

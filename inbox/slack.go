@@ -134,6 +134,9 @@ func (p slackPayload) notification(plain string) string {
 	if p.Text != "" {
 		return firstLine(plainMrkdwn(p.Text))
 	}
+	if plain == "" {
+		return "(empty message)"
+	}
 	return firstLine(plain)
 }
 
