@@ -1,0 +1,126 @@
+package activities
+
+import (
+	"context"
+	"log/slog"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"onevault/alert"
+	"onevault/vault"
+)
+
+// Alerts are the activities around the state of alerts.
+type Alerts struct {
+	Vault    *vault.Store
+	Channels *Directory
+	Temporal client.Client
+	Log      *slog.Logger
+	// Workflow starts an alert's workflow: queue and type name are the worker's to know.
+	TaskQueue     string
+	AlertWorkflow string
+}
+
+// RecordHistoryInput is what an alert's workflow did and said, in order.
+type RecordHistoryInput struct {
+	Changes []vault.Change      `json:"changes,omitempty"`
+	Entries []vault.LedgerEntry `json:"entries,omitempty"`
+}
+
+// RecordHistoryOutput answers the changes of status among the input.
+type RecordHistoryOutput struct {
+	Results []vault.ChangeResult `json:"results,omitempty"`
+}
+
+// RecordHistory writes into the vault, all or nothing. Writing the same again changes nothing.
+func (a *Alerts) RecordHistory(ctx context.Context, in RecordHistoryInput) (RecordHistoryOutput, error) {
+	results, err := a.Vault.RecordHistory(ctx, in.Changes, in.Entries)
+	if err != nil {
+		return RecordHistoryOutput{}, classify(err)
+	}
+	return RecordHistoryOutput{Results: results}, nil
+}
+
+// ListChannelsInput names the definition whose hearers are asked for.
+type ListChannelsInput struct {
+	Definition string `json:"definition"`
+}
+
+// ListChannelsOutput holds the channels as a workflow may carry them: without secrets.
+type ListChannelsOutput struct {
+	Channels []alert.Channel `json:"channels"`
+}
+
+// ListChannels reads who hears the alerts of a definition now.
+func (a *Alerts) ListChannels(ctx context.Context, in ListChannelsInput) (ListChannelsOutput, error) {
+	channels, err := a.Channels.Matching(ctx, in.Definition)
+	if err != nil {
+		return ListChannelsOutput{}, classify(err)
+	}
+	return ListChannelsOutput{Channels: channels}, nil
+}
+
+// BringTransitionsInput addresses one group of alerts.
+type BringTransitionsInput struct {
+	WorkflowID  string            `json:"workflow_id"`
+	Target      string            `json:"target"`
+	Tenant      string            `json:"tenant,omitempty"`
+	Definition  string            `json:"definition"`
+	Transitions alert.Transitions `json:"transitions"`
+}
+
+// BringTransitionsOutput says whether a workflow heard them.
+type BringTransitionsOutput struct {
+	Delivered bool `json:"delivered"`
+}
+
+// BringTransitions signals the alert's workflow, and starts it when something fired and none runs. The
+// workflow's id is the mutex: there is never a second one for the same group.
+func (a *Alerts) BringTransitions(ctx context.Context, in BringTransitionsInput) (BringTransitionsOutput, error) {
+	fired := firstFired(in.Transitions)
+	if fired == nil {
+		err := a.Temporal.SignalWorkflow(ctx, in.WorkflowID, "", alert.SignalTransitions, in.Transitions)
+		if isNotFound(err) {
+			return BringTransitionsOutput{}, nil // the alert is over for its workflow already
+		}
+		return BringTransitionsOutput{Delivered: err == nil}, err
+	}
+	options := client.StartWorkflowOptions{
+		ID:            in.WorkflowID,
+		TaskQueue:     a.TaskQueue,
+		StaticSummary: string(fired.Definition.Severity) + " " + fired.Definition.Name + " on " + in.Target,
+		StaticDetails: fired.Definition.Description,
+		Priority:      priority(fired.Definition.Severity),
+
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+	}
+	_, err := a.Temporal.SignalWithStartWorkflow(ctx, in.WorkflowID, alert.SignalTransitions, in.Transitions, options,
+		a.AlertWorkflow, AlertGroupInput{Target: in.Target, Tenant: in.Tenant, DefinitionKey: in.Definition})
+	return BringTransitionsOutput{Delivered: err == nil}, err
+}
+
+// AlertGroupInput starts the workflow of a group; the alerts come by signal.
+type AlertGroupInput struct {
+	Target        string `json:"target"`
+	Tenant        string `json:"tenant,omitempty"`
+	DefinitionKey string `json:"definition_key"`
+	// State is carried over by continue-as-new; nil at the first start.
+	State *alert.Group `json:"state,omitempty"`
+}
+
+func firstFired(t alert.Transitions) *alert.Transition {
+	for i := range t.Items {
+		if t.Items[i].Kind == alert.TransitionFired && t.Items[i].Definition != nil {
+			return &t.Items[i]
+		}
+	}
+	return nil
+}
+
+// priority lets a CRITICAL overtake a storm of lesser alerts; 1 is the highest.
+func priority(s alert.Severity) temporal.Priority {
+	return temporal.Priority{PriorityKey: 5 - s.Rank()}
+}

@@ -1,0 +1,102 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"onevault/alert"
+	"onevault/notify"
+	"onevault/vault"
+)
+
+// Directory knows the channels: how a row becomes something that can send. It remembers every row that
+// it read, because a secret that stands in a row (an incoming webhook of Slack) never enters a workflow
+// and must still be at hand when the vault is down.
+type Directory struct {
+	Vault   *vault.Store
+	Options notify.Options
+
+	mu   sync.Mutex
+	last map[string]notify.Config
+}
+
+// Matching returns the channels that hear a definition, as a workflow may carry them.
+func (d *Directory) Matching(ctx context.Context, definitionKey string) ([]alert.Channel, error) {
+	rows, err := d.Vault.MatchingChannels(ctx, definitionKey)
+	if err != nil {
+		return nil, err
+	}
+	channels := make([]alert.Channel, 0, len(rows))
+	for _, row := range rows {
+		config := configOf(row)
+		d.remember(config)
+		channels = append(channels, d.describe(config))
+	}
+	return channels, nil
+}
+
+// describe lists a channel's recipients. A channel that cannot be opened (a secret is missing) stands for
+// itself as its only recipient: the attempt then fails with the reason, and is recorded, not passed over.
+func (d *Directory) describe(config notify.Config) alert.Channel {
+	redacted := notify.Redact(config)
+	channel := alert.Channel{
+		Key: config.Key, Name: config.Name, Type: string(config.Type), Configuration: redacted.Configuration,
+		RetryAttempts: config.RetryAttempts, RetryDelay: config.RetryDelay,
+	}
+	opened, err := notify.Open(config, d.Options)
+	if err != nil {
+		channel.Recipients = []string{config.Key}
+		return channel
+	}
+	channel.Recipients = opened.Recipients()
+	return channel
+}
+
+// Open makes a carried channel able to send: by its current row, or by the row as last read, or by what
+// the workflow carried.
+func (d *Directory) Open(ctx context.Context, carried alert.Channel) (notify.Channel, error) {
+	readCtx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	row, err := d.Vault.Channel(readCtx, carried.Key)
+	if err == nil {
+		config := configOf(row)
+		d.remember(config)
+		return notify.Open(config, d.Options)
+	}
+	if config, known := d.recall(carried.Key); known {
+		return notify.Open(config, d.Options)
+	}
+	return notify.Open(notify.Config{
+		Key: carried.Key, Name: carried.Name, Type: notify.Type(carried.Type), Configuration: carried.Configuration,
+		RetryAttempts: carried.RetryAttempts, RetryDelay: carried.RetryDelay,
+	}, d.Options)
+}
+
+func (d *Directory) remember(config notify.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last == nil {
+		d.last = map[string]notify.Config{}
+	}
+	d.last[config.Key] = config
+}
+
+func (d *Directory) recall(key string) (notify.Config, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	config, known := d.last[key]
+	return config, known
+}
+
+func configOf(c vault.Channel) notify.Config {
+	return notify.Config{
+		Key: c.Key, Name: c.Name, Type: notify.Type(c.Type), Configuration: json.RawMessage(c.Configuration),
+		RetryAttempts: c.RetryAttempts, RetryDelay: time.Duration(c.RetryDelaySeconds) * time.Second,
+	}
+}
+
+// String keeps the remembered rows, and any secret in them, out of logs.
+func (d *Directory) String() string { return fmt.Sprintf("directory of %d channels", len(d.last)) }

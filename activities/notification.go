@@ -1,0 +1,184 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"onevault/alert"
+	"onevault/notify"
+	"onevault/vault"
+)
+
+// ledgerBudget is how long a message waits for its intent to reach the vault. A vault that is slower or
+// down does not hold up a page: the entries then follow through the workflow.
+const ledgerBudget = time.Second
+
+// heartbeatEvery is well below the heartbeat timeout that workflows set for SendNotification, so that a
+// killed worker is noticed in seconds.
+const heartbeatEvery = time.Second
+
+// Notifications are the activities that reach people.
+type Notifications struct {
+	Vault    *vault.Store
+	Channels *Directory
+	Log      *slog.Logger
+	// UIURL is the base of the Temporal UI for links in messages; empty leaves them out.
+	UIURL     string
+	Namespace string
+}
+
+// SendNotificationInput is one attempt at one delivery: a message to one recipient of one channel.
+type SendNotificationInput struct {
+	Channel   alert.Channel  `json:"channel"`
+	Recipient string         `json:"recipient"`
+	Message   notify.Message `json:"message"`
+	Event     string         `json:"event"`   // the ledger's word: FIRED, ESCALATED:1, RESOLVED, ...
+	Attempt   int            `json:"attempt"` // 0 for the first
+	// Uncertain says that an earlier attempt ended without an answer, for instance with its worker.
+	Uncertain bool `json:"uncertain,omitempty"`
+}
+
+// SendNotificationOutput says what the attempt proved. Entries are those that the vault could not take
+// in time; the workflow has them written later.
+type SendNotificationOutput struct {
+	Receipt           notify.Receipt      `json:"receipt"`
+	PossibleDuplicate bool                `json:"possible_duplicate,omitempty"`
+	Entries           []vault.LedgerEntry `json:"entries,omitempty"`
+	Final             bool                `json:"final"`
+}
+
+// SendNotification writes the intent, sends, and writes the outcome. A delivery that the ledger already
+// holds as DELIVERED is not sent again; one whose earlier attempt has no outcome is sent, flagged as a
+// possible duplicate. Every failure of the channel is a receipt, never an error of the activity.
+func (n *Notifications) SendNotification(ctx context.Context, in SendNotificationInput) (SendNotificationOutput, error) {
+	// A cancelled alert stops the next attempt, not one that is on the wire: its outcome must be known.
+	ctx = context.WithoutCancel(ctx)
+	stop := heartbeat(ctx)
+	defer stop()
+
+	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain}
+	intents := entriesOf(in, "PENDING")
+	finding, err := n.begin(ctx, intents)
+	switch {
+	case err != nil:
+		n.Log.WarnContext(ctx, "intent not recorded yet", "channel", in.Channel.Key, "error", err)
+		out.Entries = append(out.Entries, intents...)
+	case finding == vault.FindingDelivered:
+		out.Final = true
+		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: "delivered by an earlier attempt"}
+		return out, nil
+	case finding == vault.FindingUnknownOutcome:
+		out.PossibleDuplicate = true
+	}
+
+	message := in.Message
+	message.PossibleDuplicate = out.PossibleDuplicate
+	message.UIURL = n.uiLink(message.WorkflowID)
+	out.Receipt = n.send(ctx, in, message)
+	out.Final = isFinal(in, out.Receipt.Class)
+
+	outcomes := outcomesOf(in, out)
+	if err := n.finish(ctx, outcomes); err != nil {
+		n.Log.WarnContext(ctx, "outcome not recorded yet", "channel", in.Channel.Key, "error", err)
+		out.Entries = append(out.Entries, outcomes...)
+	}
+	return out, nil
+}
+
+func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+	channel, err := n.Channels.Open(ctx, in.Channel)
+	if err != nil {
+		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
+	}
+	if !slices.Contains(channel.Recipients(), in.Recipient) {
+		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return channel.Send(ctx, in.Recipient, message)
+}
+
+// isFinal: accepted, hopeless, or out of attempts. An uncertain delivery is resent once at most.
+func isFinal(in SendNotificationInput, class notify.Class) bool {
+	switch {
+	case !class.Retryable():
+		return true
+	case class == notify.Uncertain && in.Uncertain:
+		return true
+	}
+	return in.Attempt >= in.Channel.RetryAttempts
+}
+
+func (n *Notifications) begin(ctx context.Context, intents []vault.LedgerEntry) (vault.Finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
+	defer cancel()
+	return n.Vault.BeginNotifications(ctx, intents)
+}
+
+func (n *Notifications) finish(ctx context.Context, outcomes []vault.LedgerEntry) error {
+	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
+	defer cancel()
+	_, err := n.Vault.RecordHistory(ctx, nil, outcomes)
+	return err
+}
+
+func entriesOf(in SendNotificationInput, status string) []vault.LedgerEntry {
+	entries := make([]vault.LedgerEntry, 0, len(in.Message.Alerts))
+	for _, a := range in.Message.Alerts {
+		entries = append(entries, vault.LedgerEntry{
+			AlertKey: a.Key, ChannelKey: in.Channel.Key, ChannelType: in.Channel.Type, Recipient: in.Recipient,
+			Event: in.Event, DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: in.Message.At,
+			PossibleDuplicate: in.Uncertain,
+		})
+	}
+	return entries
+}
+
+func outcomesOf(in SendNotificationInput, out SendNotificationOutput) []vault.LedgerEntry {
+	status := "PENDING" // another attempt follows
+	switch {
+	case out.Receipt.Class == notify.Accepted:
+		status = "DELIVERED"
+	case out.Final:
+		status = "FAILED"
+	}
+	entries := entriesOf(in, status)
+	for i := range entries {
+		e := &entries[i]
+		e.Class, e.Reason, e.Proof = string(out.Receipt.Class), out.Receipt.Reason, out.Receipt.Proof
+		e.ExternalID, e.Content = out.Receipt.ExternalID, out.Receipt.Content
+		e.DurationMS = out.Receipt.Duration.Milliseconds()
+		e.PossibleDuplicate = out.PossibleDuplicate
+	}
+	return entries
+}
+
+// uiLink is the address of a workflow in the Temporal UI.
+func (n *Notifications) uiLink(workflowID string) string {
+	if n.UIURL == "" {
+		return ""
+	}
+	return WorkflowURL(n.UIURL, n.Namespace, workflowID)
+}
+
+func heartbeat(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		ticker := time.NewTicker(heartbeatEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	return cancel
+}

@@ -1,0 +1,74 @@
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Channel is a notification channel as an alert's workflow carries it: enough to page while the vault
+// is down. Configuration holds no secret; a secret that stands in the row is left out of it.
+type Channel struct {
+	Key           string          `json:"key"`
+	Name          string          `json:"name"`
+	Type          string          `json:"type"`
+	Configuration json.RawMessage `json:"configuration,omitempty"`
+	Recipients    []string        `json:"recipients"`
+	RetryAttempts int             `json:"retry_attempts"` // retries after the first attempt
+	RetryDelay    time.Duration   `json:"retry_delay"`
+}
+
+// TransitionKind is what happened to an alert outside its workflow.
+type TransitionKind string
+
+const (
+	TransitionFired        TransitionKind = "FIRED"
+	TransitionAcknowledged TransitionKind = "ACKNOWLEDGED"
+	TransitionResolved     TransitionKind = "RESOLVED"
+	TransitionNotify       TransitionKind = "NOTIFY" // somebody asked that everybody be told again
+)
+
+// Transition is one fact that is brought to an alert's workflow.
+type Transition struct {
+	// Seq is the outbox row it came by, by which a repeated delivery is recognised; 0: from the worker.
+	Seq   int64          `json:"seq,omitempty"`
+	Kind  TransitionKind `json:"kind"`
+	Alert Alert          `json:"alert"` // whole for FIRED, otherwise at least its Key
+	At    time.Time      `json:"at"`
+	Actor string         `json:"actor,omitempty"`
+	Via   string         `json:"via,omitempty"`
+	Notes string         `json:"notes,omitempty"`
+	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known.
+	Definition *Definition `json:"definition,omitempty"`
+	Channels   []Channel   `json:"channels,omitempty"`
+	// Recorded says that the vault holds the fact already.
+	Recorded bool `json:"recorded,omitempty"`
+}
+
+// Transitions is the payload of the transitions signal: what one cycle brought to one group, in order.
+type Transitions struct {
+	Items []Transition `json:"items"`
+}
+
+// Key is the business key of the alert that a definition opens on a target at a moment (microseconds,
+// UTC), for the whole system. The vault's function util.bk builds the same.
+func Key(target, definition string, at time.Time) string {
+	stamp := strings.ReplaceAll(at.UTC().Format("20060102T150405.000000"), ".", "")
+	return strings.Join([]string{"ALERT", strings.ToUpper(target), strings.ToUpper(definition), "SYSTEM", stamp}, "||")
+}
+
+// crockford is base 32 without I, L, O and U, so that an id can be read out on a telephone.
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// ShortID is what people type for the alert with this business key: A-7F3K, the first 20 bits of its
+// hash key. The vault's function monitoring.alert_short_id gives the same.
+func ShortID(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	bits := uint32(sum[0])<<16 | uint32(sum[1])<<8 | uint32(sum[2])
+	var code [4]byte
+	for i := range code {
+		code[i] = crockford[bits>>(19-5*i)&31]
+	}
+	return "A-" + string(code[:])
+}

@@ -1,0 +1,247 @@
+package alert
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Group is the state of all alerts of one definition on one target, as their workflow carries it. Its
+// methods are the rules; they change nothing but the group.
+type Group struct {
+	Target     string             `json:"target"`
+	Tenant     string             `json:"tenant,omitempty"`
+	Definition Definition         `json:"definition"` // the version that the active alerts fired under
+	Hearers    []string           `json:"hearers"`    // keys of the channels that are told of the next event
+	Channels   map[string]Channel `json:"channels"`   // every channel that was told of anything, as last known
+	Alerts     []*Tracked         `json:"alerts"`     // in the order of their firing
+	Seen       []int64            `json:"seen"`       // outbox rows that came lately
+}
+
+// Tracked is an alert with what its workflow must remember about it.
+type Tracked struct {
+	Alert
+	NextEscalation time.Time   `json:"next_escalation,omitzero"`
+	Requests       int         `json:"requests,omitempty"` // how often somebody asked to tell everybody again
+	Told           []Recipient `json:"told,omitempty"`
+}
+
+// Recipient is one destination of one channel.
+type Recipient struct {
+	Channel string `json:"channel"`
+	Address string `json:"address"`
+}
+
+// maxSeen bounds how many outbox rows are remembered; a relay repeats at most its last batch.
+const maxSeen = 1000
+
+// keepEnded bounds how many ended alerts stay while others of the group are active.
+const keepEnded = 100
+
+// Fresh reports whether an outbox row is new to the group, and remembers it. Rows without a number
+// are always new.
+func (g *Group) Fresh(seq int64) bool {
+	if seq == 0 {
+		return true
+	}
+	if slices.Contains(g.Seen, seq) {
+		return false
+	}
+	g.Seen = append(g.Seen, seq)
+	if len(g.Seen) > maxSeen {
+		g.Seen = slices.Delete(g.Seen, 0, len(g.Seen)-maxSeen)
+	}
+	return true
+}
+
+// Fire adds an alert; nil when the group has it already. now is the moment from which the escalation
+// delay counts.
+func (g *Group) Fire(t Transition, now time.Time) *Tracked {
+	if g.Find(t.Alert.Key) != nil {
+		return nil
+	}
+	if t.Definition != nil && !g.Active() {
+		g.Definition = *t.Definition
+	}
+	if len(t.Channels) > 0 {
+		g.Hear(t.Channels)
+	}
+	tracked := &Tracked{Alert: t.Alert}
+	if tracked.Status == StatusOpen || tracked.Status == StatusEscalated {
+		g.schedule(tracked, now)
+	}
+	g.Alerts = append(g.Alerts, tracked)
+	return tracked
+}
+
+// Hear notes who is told of the next event. Channels that no longer hear stay known: who was told of an
+// alert is also told of its end.
+func (g *Group) Hear(channels []Channel) {
+	if g.Channels == nil {
+		g.Channels = map[string]Channel{}
+	}
+	g.Hearers = g.Hearers[:0]
+	for _, c := range channels {
+		g.Channels[c.Key] = c
+		g.Hearers = append(g.Hearers, c.Key)
+	}
+}
+
+func (g *Group) schedule(t *Tracked, from time.Time) {
+	t.NextEscalation = time.Time{}
+	if g.Definition.EscalationEnabled && g.Definition.EscalationDelay > 0 {
+		t.NextEscalation = from.Add(g.Definition.EscalationDelay)
+	}
+}
+
+// Find returns the alert with a business key or a short id, an active one first; nil when there is none.
+func (g *Group) Find(id string) *Tracked {
+	var found *Tracked
+	for _, t := range g.Alerts {
+		if t.Key == id || t.ShortID == id {
+			if t.Active() {
+				return t
+			}
+			found = t
+		}
+	}
+	return found
+}
+
+// Errors by which a caller tells why a command was refused.
+var (
+	ErrUnknownAlert = errors.New("unknown alert")
+	ErrOver         = errors.New("the alert is over")
+	ErrNoActor      = errors.New("no actor")
+)
+
+// Select returns the alerts that a command means: those it names, or all active ones. It refuses a
+// command that names an unknown alert, that comes too late for all of them, or that nobody signs.
+func (g *Group) Select(c Command) ([]*Tracked, error) {
+	if c.Actor == "" {
+		return nil, fmt.Errorf("%w: say who acts", ErrNoActor)
+	}
+	if len(c.Alerts) == 0 {
+		active := slices.DeleteFunc(slices.Clone(g.Alerts), func(t *Tracked) bool { return !t.Active() })
+		if len(active) == 0 {
+			return nil, fmt.Errorf("%w: no alert of this group is active", ErrOver)
+		}
+		return active, nil
+	}
+	var selected []*Tracked
+	over := true
+	for _, id := range c.Alerts {
+		t := g.Find(id)
+		if t == nil {
+			return nil, fmt.Errorf("%w %q: this workflow does not carry it; see `onevault alert list`", ErrUnknownAlert, id)
+		}
+		over = over && !t.Active()
+		selected = append(selected, t)
+	}
+	if over {
+		last := selected[len(selected)-1]
+		return nil, fmt.Errorf("%w: %s was resolved by %s at %s", ErrOver, last.ShortID, last.ResolvedBy, last.ResolvedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	return selected, nil
+}
+
+// Acknowledge stops the paging of an alert. False: it was acknowledged or resolved before.
+func (g *Group) Acknowledge(t *Tracked, actor, notes string, at time.Time) bool {
+	if t.Status != StatusOpen && t.Status != StatusEscalated {
+		return false
+	}
+	t.Status, t.AcknowledgedBy, t.AcknowledgedAt, t.Notes = StatusAcknowledged, actor, at, notes
+	t.NextEscalation = time.Time{}
+	return true
+}
+
+// Resolve ends an alert. False: it had ended before.
+func (g *Group) Resolve(t *Tracked, actor, notes string, at time.Time) bool {
+	if t.Status == StatusResolved {
+		return false
+	}
+	t.Status, t.ResolvedBy, t.ResolvedAt, t.Notes = StatusResolved, actor, at, notes
+	t.NextEscalation = time.Time{}
+	return true
+}
+
+// Escalate raises every alert whose delay has passed without an answer, and returns them.
+func (g *Group) Escalate(now time.Time) []*Tracked {
+	var raised []*Tracked
+	for _, t := range g.Alerts {
+		if t.Asks() && !t.NextEscalation.IsZero() && !t.NextEscalation.After(now) {
+			t.Status = StatusEscalated
+			t.Level++
+			g.schedule(t, now)
+			raised = append(raised, t)
+		}
+	}
+	return raised
+}
+
+// NextEscalation is the earliest moment at which an unanswered alert is raised; zero: none will be.
+func (g *Group) NextEscalation() time.Time {
+	var next time.Time
+	for _, t := range g.Alerts {
+		if !t.NextEscalation.IsZero() && (next.IsZero() || t.NextEscalation.Before(next)) {
+			next = t.NextEscalation
+		}
+	}
+	return next
+}
+
+// Asks reports whether the alert still pages: nobody has answered it.
+func (t *Tracked) Asks() bool { return t.Status == StatusOpen || t.Status == StatusEscalated }
+
+// Tell notes that a recipient was told, or may have been.
+func (t *Tracked) Tell(r Recipient) {
+	if !slices.Contains(t.Told, r) {
+		t.Told = append(t.Told, r)
+	}
+}
+
+// Active reports whether any alert of the group still needs somebody.
+func (g *Group) Active() bool {
+	return slices.ContainsFunc(g.Alerts, func(t *Tracked) bool { return t.Active() })
+}
+
+// Status is the state of the group as a whole: the most urgent state among its alerts.
+func (g *Group) Status() Status {
+	for _, s := range []Status{StatusEscalated, StatusOpen, StatusAcknowledged} {
+		if slices.ContainsFunc(g.Alerts, func(t *Tracked) bool { return t.Status == s }) {
+			return s
+		}
+	}
+	return StatusResolved
+}
+
+// Trim forgets the oldest ended alerts, so that a group that never rests does not grow for ever.
+func (g *Group) Trim() {
+	ended := 0
+	for _, t := range g.Alerts {
+		if !t.Active() {
+			ended++
+		}
+	}
+	g.Alerts = slices.DeleteFunc(g.Alerts, func(t *Tracked) bool {
+		if t.Active() || ended <= keepEnded {
+			return false
+		}
+		ended--
+		return true
+	})
+}
+
+// WorstFirst copies alerts for a message: highest level first, then the oldest.
+func WorstFirst(tracked []*Tracked) []Alert {
+	list := make([]Alert, 0, len(tracked))
+	for _, t := range tracked {
+		list = append(list, t.Alert)
+	}
+	slices.SortStableFunc(list, func(a, b Alert) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), a.TriggeredAt.Compare(b.TriggeredAt))
+	})
+	return list
+}

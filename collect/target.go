@@ -1,0 +1,159 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	maxConnections   = 2
+	connectTimeout   = 3 * time.Second
+	statementTimeout = "5000" // ms; a query that takes longer is itself the news
+	lockTimeout      = "500"  // ms; the watcher never queues behind the watched
+)
+
+// Target is a watched PostgreSQL. It opens without the server being there.
+type Target struct {
+	Name string
+	pool *pgxpool.Pool
+}
+
+// Sample is one measured value. Value is NULL (nil) where it could not be measured; Error then says why.
+// Counter is the JSON of a cumulative counter, of which two make a rate: {"part", "whole"} or
+// {"count", "per_s"}.
+type Sample struct {
+	Name, Category, Unit string
+	Value                *float64
+	Warning, Critical    *float64
+	LowIsBad             bool
+	Source               string
+	Counter              []byte
+	Error                string
+}
+
+// OpenTarget prepares a target for a postgres:// URL. The URL stays out of every error.
+func OpenTarget(name, databaseURL string) (*Target, error) {
+	config, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: not a PostgreSQL URL; write postgres://user:password@host:5432/database", name)
+	}
+	config.MaxConns = maxConnections
+	config.MinConns = 0
+	config.MaxConnIdleTime = time.Minute
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = "onevault"
+	params["statement_timeout"] = statementTimeout
+	params["lock_timeout"] = lockTimeout
+	params["idle_in_transaction_session_timeout"] = "10000"
+	params["default_transaction_read_only"] = "on"
+	config.AfterConnect = hideFromStatements
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	return &Target{Name: name, pool: pool}, nil
+}
+
+// hideFromStatements keeps the collector's own statements out of the statistics it reads. Only a
+// superuser may say so; for others the statements are visible under application_name onevault.
+func hideFromStatements(ctx context.Context, conn *pgx.Conn) error {
+	var superuser bool
+	if err := conn.QueryRow(ctx, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user").Scan(&superuser); err != nil || !superuser {
+		return err
+	}
+	_, err := conn.Exec(ctx, "SET pg_stat_statements.track = 'none'")
+	return err
+}
+
+// Close gives the connections back.
+func (t *Target) Close() { t.pool.Close() }
+
+// CollectHealth measures the target once, on one connection. The error means that the target did not
+// answer at all; a query that failed leaves its metrics with their Error and the others untouched.
+func (t *Target) CollectHealth(ctx context.Context) ([]Sample, error) {
+	queries, err := HealthQueries()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+	defer conn.Release()
+	if err := conn.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+
+	samples := []Sample{diskUsage(ctx, conn.Conn())}
+	for _, query := range queries {
+		applies, err := t.applies(ctx, conn.Conn(), query)
+		if err == nil && !applies {
+			continue
+		}
+		var measured []Sample
+		if err == nil {
+			measured, err = run(ctx, conn.Conn(), query)
+		}
+		if conn.Conn().IsClosed() {
+			return samples, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		}
+		if err != nil {
+			measured = unknown(query, err)
+		}
+		samples = append(samples, measured...)
+	}
+	return samples, nil
+}
+
+func (t *Target) applies(ctx context.Context, conn *pgx.Conn, query Query) (bool, error) {
+	if query.Requires == "" {
+		return true, nil
+	}
+	var there bool
+	err := conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", query.Requires).Scan(&there)
+	return there, err
+}
+
+func run(ctx context.Context, conn *pgx.Conn, query Query) ([]Sample, error) {
+	rows, err := conn.Query(ctx, "/* onevault "+query.Name+" */ "+query.SQL)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Sample, error) {
+		var (
+			s    Sample
+			unit *string
+		)
+		err := row.Scan(&s.Name, &s.Category, &unit, &s.Value, &s.Warning, &s.Critical, &s.LowIsBad, &s.Source, &s.Counter)
+		if unit != nil {
+			s.Unit = *unit
+		}
+		return s, err
+	})
+}
+
+// unknown stands in for the metrics of a query that failed.
+func unknown(query Query, err error) []Sample {
+	samples := make([]Sample, 0, len(query.Metrics))
+	for _, metric := range query.Metrics {
+		samples = append(samples, Sample{Name: metric.Name, Category: "AVAILABILITY", Source: query.Name, Error: plain(err).Error()})
+	}
+	return samples
+}
+
+// plain drops the connection string that a connect error repeats: only the innermost cause is kept.
+func plain(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

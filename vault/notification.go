@@ -1,0 +1,49 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// LedgerEntry is one version of one notification in monitoring.notification_log_s: an intent (status
+// PENDING, no class) or an outcome.
+type LedgerEntry struct {
+	AlertKey          string    `json:"alert_key"`
+	ChannelKey        string    `json:"channel_key"`
+	ChannelType       string    `json:"channel_type"`
+	Recipient         string    `json:"recipient"`
+	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>
+	DeliveryKey       string    `json:"delivery_key"`
+	Status            string    `json:"status"` // PENDING, DELIVERED, FAILED, SUPPRESSED
+	Attempt           int       `json:"attempt"`
+	At                time.Time `json:"at"`
+	Class             string    `json:"class,omitempty"`
+	Reason            string    `json:"reason,omitempty"`
+	Proof             string    `json:"proof,omitempty"`
+	ExternalID        string    `json:"external_id,omitempty"`
+	Content           string    `json:"content,omitempty"`
+	DurationMS        int64     `json:"duration_ms"`
+	PossibleDuplicate bool      `json:"possible_duplicate,omitempty"`
+}
+
+// Finding is what the ledger knew of a delivery when its attempt began.
+type Finding string
+
+const (
+	FindingNew            Finding = "NEW"
+	FindingUnknownOutcome Finding = "UNKNOWN_OUTCOME" // an earlier attempt may have arrived
+	FindingDelivered      Finding = "DELIVERED"       // do not send again
+)
+
+// BeginNotifications writes the intents of one delivery (one entry per alert it tells of) before its
+// attempt, in one transaction, and says what the ledger knew.
+func (s *Store) BeginNotifications(ctx context.Context, entries []LedgerEntry) (Finding, error) {
+	finding, err := one(ctx, s, pgx.RowTo[string], "SELECT monitoring.begin_notifications($1)", entries)
+	if err != nil {
+		return "", fmt.Errorf("record the intent to notify: %w", err)
+	}
+	return Finding(finding), nil
+}

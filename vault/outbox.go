@@ -1,0 +1,132 @@
+package vault
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"onevault/alert"
+)
+
+//go:embed sql/outbox_unrelayed.sql
+var outboxUnrelayed string
+
+// OutboxRow is one fact about an alert on its way to the alert's workflow.
+type OutboxRow struct {
+	ID         int64
+	Kind       alert.TransitionKind
+	Payload    OutboxPayload
+	Alert      alert.Alert
+	Definition alert.Definition
+}
+
+// OutboxPayload is what the fact itself says.
+type OutboxPayload struct {
+	At    time.Time `json:"at"`
+	Actor string    `json:"actor"`
+	Via   string    `json:"via"`
+	Notes string    `json:"notes"`
+	Value *float64  `json:"value"`
+}
+
+// Outbox is the one relay's hold on the outbox: a session with the relay's lock, which also listens.
+type Outbox struct {
+	conn *pgxpool.Conn
+}
+
+// TakeOutbox takes the relay's lock; nil without error means that another worker holds it. The hold
+// ends with Release or with the session.
+func (s *Store) TakeOutbox(ctx context.Context) (*Outbox, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take the outbox: %w", err)
+	}
+	var taken bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended('onevault.outbox', 0))").Scan(&taken); err != nil {
+		conn.Release()
+		return nil, fmt.Errorf("take the outbox: %w", err)
+	}
+	if !taken {
+		conn.Release()
+		return nil, nil
+	}
+	if _, err := conn.Exec(ctx, "LISTEN onevault_outbox"); err != nil {
+		discard(conn)
+		return nil, fmt.Errorf("listen to the outbox: %w", err)
+	}
+	return &Outbox{conn: conn}, nil
+}
+
+// Release ends the session, and with it lock and LISTEN.
+func (o *Outbox) Release() { discard(o.conn) }
+
+// discard closes a session that holds a lock instead of giving it back to the pool.
+func discard(conn *pgxpool.Conn) {
+	hijacked := conn.Hijack()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	// The server ends the session when the socket closes, whatever the farewell says.
+	_ = hijacked.Close(ctx)
+}
+
+// Wait returns when the outbox was written, or after the poll interval: LISTEN for speed, polling for
+// certainty. Only a lost session is an error.
+func (o *Outbox) Wait(ctx context.Context, poll time.Duration) error {
+	waitCtx, cancel := context.WithTimeout(ctx, poll)
+	defer cancel()
+	if _, err := o.conn.Conn().WaitForNotification(waitCtx); err != nil && waitCtx.Err() == nil {
+		return fmt.Errorf("wait for the outbox: %w", err)
+	}
+	return ctx.Err()
+}
+
+// Unrelayed returns the oldest rows that no workflow has heard of, in order.
+func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) {
+	rows, err := o.conn.Query(ctx, outboxUnrelayed, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanOutboxRow)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	return list, nil
+}
+
+func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
+	var (
+		r       OutboxRow
+		a       = &r.Alert
+		d       = &r.Definition
+		minutes int
+		payload []byte
+	)
+	err := row.Scan(&r.ID, &r.Kind, &payload,
+		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
+		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL,
+		&d.AutoResolve, &d.EscalationEnabled, &minutes)
+	if err != nil {
+		return r, err
+	}
+	a.TriggeredAt, d.Version = a.TriggeredAt.UTC(), d.Version.UTC()
+	d.EscalationDelay = time.Duration(minutes) * time.Minute
+	if err := json.Unmarshal(payload, &r.Payload); err != nil {
+		return r, fmt.Errorf("outbox row %d: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// MarkRelayed notes that the workflows heard of rows, and what became of it.
+func (o *Outbox) MarkRelayed(ctx context.Context, ids []int64, outcome string) error {
+	if _, err := o.conn.Exec(ctx, `
+		UPDATE monitoring.outbox SET relayed_at = clock_timestamp(), outcome = $2
+		 WHERE outbox_id = ANY ($1) AND relayed_at IS NULL`, ids, outcome); err != nil {
+		return fmt.Errorf("mark outbox rows relayed: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"onevault/activities"
+	"onevault/alert"
+	"onevault/notify"
+	"onevault/vault"
+)
+
+// delivery is one message on its way to one recipient of one channel.
+type delivery struct {
+	channel   alert.Channel
+	recipient string
+	event     string // the ledger's word
+	message   notify.Message
+	alerts    []*alert.Tracked
+	cancel    workflow.CancelFunc
+}
+
+// moot: the message asks people to act, and for none of its alerts is that needed any more.
+func (d *delivery) moot() bool {
+	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Asks)
+}
+
+func (d *delivery) concerns(alerts []*alert.Tracked) bool {
+	return slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return slices.Contains(alerts, t) })
+}
+
+// tell brings one message about alerts to everybody who hears them: one per channel and recipient,
+// each in a coroutine of its own, so that a slow provider delays nobody else.
+func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked) {
+	at := workflow.Now(ctx)
+	r.announce++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { r.announce-- }()
+		r.refreshChannels(ctx)
+		// A row before a message, as long as the vault answers; and it may answer that somebody was faster.
+		if err := r.recorder.settle(ctx); err != nil {
+			return
+		}
+		begun := []*delivery{}
+		for _, key := range r.group.Hearers {
+			channel := r.group.Channels[key]
+			for _, recipient := range channel.Recipients {
+				d := &delivery{channel: channel, recipient: recipient, event: ledgerEvent, alerts: alerts}
+				d.message = r.message(event, ledgerEvent, alerts, at)
+				begun = append(begun, d)
+			}
+		}
+		r.deliver(ctx, begun, at)
+	})
+}
+
+// tellResolved tells exactly those who were told of the alerts, once whatever is still under way to
+// them has ended.
+func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
+	if len(alerts) == 0 {
+		return
+	}
+	at := workflow.Now(ctx)
+	r.announce++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { r.announce-- }()
+		err := workflow.Await(ctx, func() bool {
+			return !slices.ContainsFunc(r.sending, func(d *delivery) bool { return d.concerns(alerts) })
+		})
+		if err != nil || r.recorder.settle(ctx) != nil {
+			return
+		}
+		begun := []*delivery{}
+		for _, told := range toldOf(alerts) {
+			concerned := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+			d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: string(alert.EventResolved), alerts: concerned}
+			d.message = r.message(alert.EventResolved, d.event, concerned, at)
+			begun = append(begun, d)
+		}
+		r.deliver(ctx, begun, at)
+	})
+}
+
+func toldOf(alerts []*alert.Tracked) []alert.Recipient {
+	var told []alert.Recipient
+	for _, t := range alerts {
+		for _, recipient := range t.Told {
+			if !slices.Contains(told, recipient) {
+				told = append(told, recipient)
+			}
+		}
+	}
+	return told
+}
+
+// message is built from the state at the moment of sending; its key is the same in every retry.
+func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*alert.Tracked, at time.Time) notify.Message {
+	return notify.Message{
+		Key: alerts[0].Key + "/" + ledgerEvent, Event: event, Definition: r.group.Definition, Target: r.group.Target,
+		WorkflowID: r.id, Alerts: alert.WorstFirst(alerts), At: at,
+	}
+}
+
+// deliver begins deliveries and, when all have ended, has the alerts' counts recorded.
+func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time) {
+	accepted := 0
+	wait := workflow.NewWaitGroup(ctx)
+	for _, d := range begun {
+		deliveryCtx, cancel := workflow.WithCancel(ctx)
+		d.cancel = cancel
+		r.sending = append(r.sending, d)
+		wait.Add(1)
+		workflow.Go(deliveryCtx, func(ctx workflow.Context) {
+			defer wait.Done()
+			if r.attempts(ctx, d) {
+				accepted++
+			}
+			r.sending = slices.DeleteFunc(r.sending, func(other *delivery) bool { return other == d })
+			r.show(ctx)
+		})
+	}
+	r.show(ctx)
+	wait.Wait(ctx)
+	if accepted == 0 {
+		return
+	}
+	counted := map[*alert.Tracked]bool{}
+	for _, d := range begun {
+		for _, t := range d.alerts {
+			if !counted[t] {
+				counted[t] = true
+				r.recorder.change(vault.Change{
+					AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: "NOTIFIED", At: at, Count: accepted,
+				})
+			}
+		}
+	}
+}
+
+// attempts sends until the message is accepted, hopeless, out of attempts, or not needed any more.
+func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
+	uncertain := false
+	var last activities.SendNotificationOutput
+	for attempt := 0; ; attempt++ {
+		if d.moot() {
+			r.withdraw(d, attempt, last, uncertain)
+			return false
+		}
+		out, err := r.send(ctx, d, attempt, uncertain)
+		if temporal.IsCanceledError(err) {
+			r.withdraw(d, attempt, last, uncertain)
+			return false
+		}
+		if err != nil {
+			// The worker died in the attempt. Once more, flagged; a second death leaves it uncertain.
+			if uncertain {
+				r.giveUp(d, attempt, err)
+				return false
+			}
+			uncertain = true
+			attempt--
+			continue
+		}
+		last = out
+		r.recorder.ledger(out.Entries...)
+		if out.Receipt.Class == notify.Accepted || out.Receipt.Class == notify.Uncertain {
+			for _, t := range d.alerts {
+				t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
+			}
+		}
+		if out.Final {
+			r.count(out.Receipt.Class)
+			return out.Receipt.Class == notify.Accepted
+		}
+		uncertain = uncertain || out.Receipt.Class == notify.Uncertain
+		if err := workflow.NewTimerWithOptions(ctx, pause(d.channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
+			r.withdraw(d, attempt, last, uncertain)
+			return false
+		}
+	}
+}
+
+func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertain bool) (activities.SendNotificationOutput, error) {
+	var (
+		notifications *activities.Notifications
+		out           activities.SendNotificationOutput
+	)
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 40 * time.Second,
+		HeartbeatTimeout:    5 * time.Second,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1}, // retries are decided here, by what was proved
+		Summary:             string(d.message.Event) + " to " + d.channel.Key,
+		Priority:            temporal.Priority{PriorityKey: 5 - r.group.Definition.Severity.Rank()},
+	})
+	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
+	err := workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
+		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt, Uncertain: uncertain,
+	}).Get(ctx, &out)
+	return out, err
+}
+
+// pause is how long to wait before the next attempt: the provider's wish where it gave one.
+func pause(channel alert.Channel, receipt notify.Receipt) time.Duration {
+	if receipt.RetryAfter > 0 {
+		return min(receipt.RetryAfter, time.Hour)
+	}
+	return max(channel.RetryDelay, time.Second)
+}
+
+func (r *alertRun) count(class notify.Class) {
+	if class == notify.Accepted {
+		r.result.Delivered++
+	} else {
+		r.result.Failed++
+	}
+}
+
+// withdraw closes the ledger of a message that is not needed any more. One that was never begun has no
+// ledger to close; one whose outcome nobody knows is not called withdrawn.
+func (r *alertRun) withdraw(d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
+	switch {
+	case uncertain:
+		r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", notify.Receipt{Class: notify.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		return
+	case last.Receipt.Class == "":
+		return
+	}
+	r.recorder.ledger(r.ledgerOf(d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
+}
+
+// giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.
+func (r *alertRun) giveUp(d *delivery, attempt int, err error) {
+	r.result.Failed++
+	for _, t := range d.alerts {
+		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
+	}
+	receipt := notify.Receipt{Class: notify.Uncertain}
+	r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
+}
+
+func (r *alertRun) ledgerOf(d *delivery, attempt int, status string, receipt notify.Receipt, reason string) []vault.LedgerEntry {
+	entries := make([]vault.LedgerEntry, 0, len(d.alerts))
+	for _, t := range d.alerts {
+		entries = append(entries, vault.LedgerEntry{
+			AlertKey: t.Key, ChannelKey: d.channel.Key, ChannelType: d.channel.Type, Recipient: d.recipient, Event: d.event,
+			DeliveryKey: d.message.Key, Status: status, Attempt: attempt, At: d.message.At, Class: string(receipt.Class), Reason: reason,
+			PossibleDuplicate: receipt.Class == notify.Uncertain,
+		})
+	}
+	return entries
+}
+
+func cause(err error) string {
+	var timeout *temporal.TimeoutError
+	if ok := asTimeout(err, &timeout); ok && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_HEARTBEAT {
+		return "no heartbeat"
+	}
+	return "no answer in time"
+}
+
+// stopPaging cancels what is under way and not needed any more.
+func (r *alertRun) stopPaging() {
+	for _, d := range r.sending {
+		if d.moot() {
+			d.cancel()
+		}
+	}
+}
+
+// refreshChannels asks who hears the definition now; without an answer within a second, those last
+// known are told.
+func (r *alertRun) refreshChannels(ctx workflow.Context) {
+	var (
+		alerts *activities.Alerts
+		out    activities.ListChannelsOutput
+	)
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout:    900 * time.Millisecond,
+		ScheduleToCloseTimeout: time.Second,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 50 * time.Millisecond, MaximumAttempts: 2},
+		Summary:                "who hears this",
+	})
+	err := workflow.ExecuteLocalActivity(ctx, alerts.ListChannels, activities.ListChannelsInput{Definition: r.group.Definition.Key}).Get(ctx, &out)
+	if err != nil {
+		workflow.GetLogger(ctx).Warn("channels as last known are used", "error", err)
+		return
+	}
+	r.group.Hear(out.Channels)
+}

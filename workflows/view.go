@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"onevault/alert"
+)
+
+// status answers the query: what a person asks first.
+func (r *alertRun) status() alert.GroupStatus {
+	status := alert.GroupStatus{
+		WorkflowID: r.id, Target: r.group.Target, Definition: r.group.Definition, WaitsFor: r.waiting(),
+		NextEscalation: r.group.NextEscalation(), Unrecorded: r.recorder.unwritten(), Sending: len(r.sending),
+	}
+	for _, t := range r.group.Alerts {
+		status.Alerts = append(status.Alerts, t.Alert)
+	}
+	return status
+}
+
+// waiting says what the group waits for.
+func (r *alertRun) waiting() string {
+	switch r.group.Status() {
+	case alert.StatusOpen, alert.StatusEscalated:
+		return waitsForAnswer
+	case alert.StatusAcknowledged:
+		return waitsForResolution
+	case alert.StatusResolved, alert.StatusSuppressed:
+	}
+	switch {
+	case r.announce > 0 || len(r.sending) > 0:
+		return waitsForDelivery
+	case r.recorder.unwritten() > 0:
+		return waitsForVault
+	}
+	return waitsForNothing
+}
+
+// show keeps what the Temporal UI says about the group true: search attributes when the state changed,
+// and details that a person reads without JSON.
+func (r *alertRun) show(ctx workflow.Context) {
+	waitsFor := r.waiting()
+	if shown := string(r.group.Status()) + " " + waitsFor; shown != r.waitsFor {
+		r.waitsFor = shown
+		if err := workflow.UpsertTypedSearchAttributes(ctx, attributesOf(r.group, waitsFor)...); err != nil {
+			workflow.GetLogger(ctx).Warn("search attributes not set", "error", err)
+		}
+	}
+	workflow.SetCurrentDetails(ctx, details(r.group, waitsFor))
+}
+
+func details(g *alert.Group, waitsFor string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "**%s** on **%s**, %s. Waits for %s.\n", g.Definition.Name, g.Target, g.Status(), waitsFor)
+	if next := g.NextEscalation(); !next.IsZero() {
+		fmt.Fprintf(&text, "\nEscalates at %s unless acknowledged.\n", next.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	text.WriteString("\n| alert | state | since | value | level | acknowledged | told |\n|---|---|---|---|---|---|---|\n")
+	for i, t := range g.Alerts {
+		if i == maxListed {
+			fmt.Fprintf(&text, "\nand %d more\n", len(g.Alerts)-maxListed)
+			break
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s | %d |\n", t.ShortID, t.Status,
+			t.TriggeredAt.UTC().Format("2006-01-02 15:04:05 UTC"), valueOf(t.Alert), t.Level, orDash(t.AcknowledgedBy), len(t.Told))
+	}
+	return text.String()
+}
+
+func valueOf(a alert.Alert) string {
+	if a.Value == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%g%s", *a.Value, a.Unit)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
