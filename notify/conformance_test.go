@@ -103,8 +103,8 @@ func TestHTTPChannels_ClassifyEveryProviderBehaviour(t *testing.T) {
 				if d := b.retryAfter - r.RetryAfter; d < 0 || d > time.Minute || (b.retryAfter < time.Minute && d != 0) {
 					t.Errorf("RetryAfter = %v, want %v", r.RetryAfter, b.retryAfter)
 				}
-				if len(fake.requests) > 1 {
-					t.Errorf("%d requests were made, want one", len(fake.requests))
+				if n := len(fake.all()); n > 1 {
+					t.Errorf("%d requests were made, want one", n)
 				}
 				checkNoSecret(t, channel, r)
 			})

@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -146,12 +147,17 @@ func newFakeHTTP(t *testing.T, withTLS bool, behave func(http.ResponseWriter, *h
 
 func (f *fakeHTTP) last(t *testing.T) recorded {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.requests) == 0 {
+	requests := f.all()
+	if len(requests) == 0 {
 		t.Fatal("the provider received no request")
 	}
-	return f.requests[len(f.requests)-1]
+	return requests[len(requests)-1]
+}
+
+func (f *fakeHTTP) all() []recorded {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.requests)
 }
 
 func (f *fakeHTTP) roots() *x509.CertPool {
@@ -289,6 +295,7 @@ func newFakeSMTP(t *testing.T, b smtpBehaviour) *fakeSMTP {
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		close(backend.stop)
+		_ = listener.Close() // the server does not know it yet when no mail was sent
 		_ = server.Close()
 		if err := <-done; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			t.Errorf("fake SMTP server: %v", err)
@@ -311,6 +318,13 @@ func (f *fakeSMTP) serveRaw(t *testing.T, listener net.Listener, b smtpBehaviour
 		_, _ = io.Copy(io.Discard, conn)
 	}()
 	t.Cleanup(func() { _ = listener.Close(); <-done })
+}
+
+// taken returns the mails that were accepted or at least read, and all recipients asked for.
+func (f *fakeSMTP) taken() (mails [][]byte, rcpts []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.mails), slices.Clone(f.rcpts)
 }
 
 type smtpBackend struct {

@@ -278,7 +278,7 @@ func links(m Message) []link {
 		out = append(out, link{"Runbook", u})
 	}
 	if u := webURL(m.UIURL); u != "" {
-		out = append(out, link{"Workflow in Temporal", u})
+		out = append(out, link{"Workflow", u})
 	}
 	return out
 }

@@ -151,10 +151,10 @@ func slackBlocks(p page) []slack.Block {
 	blocks = append(blocks, slackFacts(p.Facts)...)
 	blocks = append(blocks, slackList(p)...)
 	if p.Command != "" {
-		blocks = append(blocks, slackSection("*Acknowledge*  "+slackCode(p.Command)))
+		blocks = append(blocks, slackSection("*Acknowledge*  "+slackCode(p.Command, 200)))
 	}
-	if len(p.Links) > 0 {
-		blocks = append(blocks, slackSection(slackLinks(p.Links)))
+	if links := slackLinks(p.Links); links != "" {
+		blocks = append(blocks, slackSection(links))
 	}
 	return blocks[:min(len(blocks), maxSlackBlocks)]
 }
@@ -185,7 +185,7 @@ func slackList(p page) []slack.Block {
 	}
 	lines := []string{"*The worst first*"}
 	for _, a := range p.Listed {
-		lines = append(lines, fmt.Sprintf("%s  *%s*  %s, %s", slackCode(a.ShortID), slackEscape(a.Value, 30), slackEscape(a.Status, 20), slackEscape(a.When, 60)))
+		lines = append(lines, fmt.Sprintf("%s  *%s*  %s, %s", slackCode(a.ShortID, 36), slackEscape(a.Value, 30), slackEscape(a.Status, 15), slackEscape(a.When, 50)))
 	}
 	if p.Hidden > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", p.Hidden))
@@ -193,6 +193,7 @@ func slackList(p page) []slack.Block {
 	return []slack.Block{slackSection(strings.Join(lines, "\n"))}
 }
 
+// slackLinks leaves out a link that would not fit: half of one leads nowhere.
 func slackLinks(links []link) string {
 	parts := make([]string, 0, len(links))
 	for _, l := range links {
@@ -203,8 +204,8 @@ func slackLinks(links []link) string {
 	return strings.Join(parts, "   ")
 }
 
-func slackCode(s string) string {
-	return "`" + slackEscape(strings.ReplaceAll(s, "`", "'"), 200) + "`"
+func slackCode(s string, limit int) string {
+	return "`" + slackEscape(strings.ReplaceAll(s, "`", "'"), limit) + "`"
 }
 
 // slackEscape makes foreign text inert and bounds it after escaping, where Slack counts, without
