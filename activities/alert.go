@@ -82,7 +82,7 @@ func (a *Alerts) BringTransitions(ctx context.Context, in BringTransitionsInput)
 	fired := firstFired(in.Transitions)
 	if fired == nil {
 		err := a.Temporal.SignalWorkflow(ctx, in.WorkflowID, "", alert.SignalTransitions, in.Transitions)
-		if isNotFound(err) {
+		if IsNotFound(err) {
 			return BringTransitionsOutput{}, nil // the alert is over for its workflow already
 		}
 		return BringTransitionsOutput{Delivered: err == nil}, err

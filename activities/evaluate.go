@@ -62,7 +62,8 @@ func (a *Alerts) EvaluateAlerts(ctx context.Context, in EvaluateAlertsInput) (Ev
 	return out, nil
 }
 
-func isNotFound(err error) bool {
+// IsNotFound reports whether Temporal knows no such workflow that runs.
+func IsNotFound(err error) bool {
 	var notFound *serviceerror.NotFound
 	return errors.As(err, &notFound)
 }

@@ -16,6 +16,9 @@ import (
 //go:embed sql/outbox_unrelayed.sql
 var outboxUnrelayed string
 
+//go:embed sql/alerts_active.sql
+var alertsActive string
+
 // OutboxRow is one fact about an alert on its way to the alert's workflow.
 type OutboxRow struct {
 	ID         int64
@@ -100,25 +103,42 @@ func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) 
 
 func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	var (
-		r       OutboxRow
-		a       = &r.Alert
-		d       = &r.Definition
-		minutes int
-		payload []byte
+		r               OutboxRow
+		a               = &r.Alert
+		d               = &r.Definition
+		acked, resolved Timestamp
+		minutes         int
+		payload         []byte
 	)
 	err := row.Scan(&r.ID, &r.Kind, &payload,
 		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
+		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy,
 		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL,
 		&d.AutoResolve, &d.EscalationEnabled, &minutes)
 	if err != nil {
 		return r, err
 	}
 	a.TriggeredAt, d.Version = a.TriggeredAt.UTC(), d.Version.UTC()
+	a.AcknowledgedAt, a.ResolvedAt = acked.Time, resolved.Time
 	d.EscalationDelay = time.Duration(minutes) * time.Minute
 	if err := json.Unmarshal(payload, &r.Payload); err != nil {
 		return r, fmt.Errorf("outbox row %d: %w", r.ID, err)
 	}
 	return r, nil
+}
+
+// Active returns every alert that needs a workflow, in the shape of its opening: what a workflow that was
+// lost with its cluster is started anew with.
+func (o *Outbox) Active(ctx context.Context) ([]OutboxRow, error) {
+	rows, err := o.conn.Query(ctx, alertsActive)
+	if err != nil {
+		return nil, fmt.Errorf("read the active alerts: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanOutboxRow)
+	if err != nil {
+		return nil, fmt.Errorf("read the active alerts: %w", err)
+	}
+	return list, nil
 }
 
 // MarkRelayed notes that the workflows heard of rows, and what became of it.

@@ -31,3 +31,34 @@ SELECT h.alert_instance_bk, d.alert_name, d.alert_category, s.alert_status, s.ur
    AND s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
  ORDER BY array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], s.urgency_level::text), s.triggered_timestamp DESC;
 COMMENT ON VIEW monitoring.active_alerts_dashboard IS 'The alerts that still need somebody, worst first.';
+
+CREATE OR REPLACE VIEW monitoring.alert_current AS
+SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.alert_instance_hk) AS short_id, h.target_name,
+       encode(h.tenant_hk, 'hex') AS tenant, s.alert_status, s.escalation_level, s.trigger_value, m.metric_unit, s.triggered_timestamp,
+       s.acknowledged_timestamp, s.acknowledged_by, s.resolved_timestamp, s.resolved_by,
+       dh.alert_definition_bk, d.load_date AS definition_load_date, d.alert_name, d.alert_description, d.alert_category, d.alert_severity,
+       d.condition_logic, d.threshold_value, d.threshold_operator, d.runbook_url,
+       d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes,
+       monitoring.alert_group_key(dh.alert_definition_bk, h.target_name, h.tenant_hk) AS workflow_id
+  FROM monitoring.alert_instance_h h
+  JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+  JOIN monitoring.alert_definition_h dh USING (alert_definition_hk)
+  JOIN LATERAL (
+           -- The version that the alert fired under; for one without it, the current one.
+           SELECT v.*
+             FROM monitoring.alert_definition_s v
+            WHERE v.alert_definition_hk = h.alert_definition_hk
+            ORDER BY v.load_date = (s.trigger_details ->> 'definition_load_date')::timestamptz DESC NULLS LAST,
+                     v.load_end_date IS NULL DESC
+            LIMIT 1) AS d ON true
+  LEFT JOIN LATERAL (
+           -- The unit of the value that fired it: of the first metric that the condition names.
+           SELECT x.metric_unit
+             FROM monitoring.system_health_metric_s x
+            WHERE d.metric_source = 'system_health'
+              AND x.metric_name = (monitoring.compile_condition(d.condition_logic)).identifiers[1]
+              AND x.measurement_timestamp > s.triggered_timestamp - interval '15 minutes'
+              AND x.measurement_timestamp <= s.triggered_timestamp
+              AND x.load_end_date IS NULL
+            LIMIT 1) AS m ON true;
+COMMENT ON VIEW monitoring.alert_current IS 'Every alert as it stands, with the version of the definition that it fired under.';

@@ -1,0 +1,54 @@
+-- The life of one alert in the order in which it happened: every version of its state, every version of
+-- its notifications, and the evaluations that decided about it. $1: the alert's hash key.
+WITH the_alert AS (
+    SELECT h.alert_instance_hk, h.alert_definition_hk, h.tenant_hk, h.target_name, s.triggered_timestamp, s.resolved_timestamp
+      FROM monitoring.alert_instance_h h
+      JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+     WHERE h.alert_instance_hk = $1
+)
+SELECT e.evaluated_at AS at, e.load_date AS recorded_at, 'EVALUATION' AS kind, 0 AS rank,
+       e.decision AS status, e.result, 'evaluator' AS actor, '' AS via, 0 AS level, coalesce(e.reason, '') AS notes,
+       e.evaluated_value::float8 AS value, e.inputs, e.definition_load_date AS definition_version,
+       '' AS event, '' AS channel_key, '' AS channel_type, '' AS recipient,
+       0 AS attempt, '' AS class, '' AS proof, '' AS external_id, 0 AS duration_ms, false AS possible_duplicate, 0 AS messages
+  FROM the_alert a
+  JOIN monitoring.alert_evaluation_s e
+    ON e.alert_definition_hk = a.alert_definition_hk
+   AND e.target_name = a.target_name
+   AND e.tenant_hk IS NOT DISTINCT FROM a.tenant_hk
+   AND e.evaluated_at >= a.triggered_timestamp
+   AND (a.resolved_timestamp IS NULL OR e.evaluated_at <= a.resolved_timestamp)
+   AND e.load_end_date IS NULL
+ WHERE e.decision NOT IN ('NONE', 'PENDING', 'HOLDING')
+UNION ALL
+SELECT -- A version that only counts messages happened when the last of them was sent.
+       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN s.last_notification_sent ELSE coalesce(s.changed_at, s.load_date) END,
+       s.load_date, 'STATE', 1,
+       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'NOTIFIED' ELSE s.alert_status END, '',
+       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'workflow'
+            WHEN s.alert_status = 'ACKNOWLEDGED' THEN coalesce(s.acknowledged_by, '')
+            WHEN s.alert_status = 'RESOLVED' THEN coalesce(s.resolved_by, '')
+            WHEN s.alert_status = 'ESCALATED' THEN 'workflow'
+            ELSE coalesce(s.changed_via, '') END,
+       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN '' ELSE coalesce(s.changed_via, '') END,
+       s.escalation_level,
+       CASE s.alert_status WHEN 'ACKNOWLEDGED' THEN coalesce(s.acknowledgment_notes, '')
+                           WHEN 'RESOLVED' THEN coalesce(s.resolution_notes, '')
+                           WHEN 'SUPPRESSED' THEN coalesce(s.suppression_reason, '')
+                           ELSE '' END,
+       s.trigger_value::float8, NULL, NULL,
+       '', '', '', '', 0, '', '', '', 0, false, s.notification_count
+  FROM the_alert a
+  JOIN monitoring.alert_instance_s s USING (alert_instance_hk)
+UNION ALL
+SELECT l.sent_timestamp, l.load_date, 'NOTIFICATION', 2,
+       l.delivery_status, '', 'workflow', '', 0, coalesce(l.failure_reason, ''),
+       NULL, NULL, NULL,
+       coalesce(l.event, ''), c.notification_config_bk, coalesce(l.channel_used, ''), coalesce(l.recipient_address, ''),
+       l.retry_count, coalesce(l.outcome_class, ''), coalesce(l.delivery_proof, ''), coalesce(l.external_message_id, ''),
+       coalesce(l.delivery_duration_ms, 0), l.possible_duplicate, 0
+  FROM the_alert a
+  JOIN monitoring.notification_log_h h USING (alert_instance_hk)
+  JOIN monitoring.notification_config_h c USING (notification_config_hk)
+  JOIN monitoring.notification_log_s l USING (notification_log_hk)
+ ORDER BY at, rank, recorded_at

@@ -1,0 +1,69 @@
+// Package worker builds everything that a OneVault worker needs, registers it with Temporal, and runs
+// it until it is told to stop: the activities and workflows, the schedules, the relay of the outbox,
+// and the health endpoints. It holds no rule and no statement of its own.
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"onevault/workflows"
+)
+
+// Config is all that a worker is told.
+type Config struct {
+	DatabaseURL string // of the vault, which is also the watched target "local"
+
+	// TemporalAddress and Namespace override Temporal's own environment (TEMPORAL_ADDRESS, ...).
+	TemporalAddress string
+	Namespace       string
+	TaskQueue       string // default onevault
+
+	CollectEvery  time.Duration // default 5m
+	EvaluateEvery time.Duration // 0: each definition by its own frequency; otherwise all at this cadence
+
+	AllowedCIDRs []netip.Prefix // private networks that channels may reach
+	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
+	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
+
+	// OnReady, if set, is called once when everything runs.
+	OnReady func()
+}
+
+// localTarget is the vault's own server.
+const localTarget = "local"
+
+// finestFrequency is the shortest frequency that a definition can have, and so the tick at which due
+// definitions are looked for.
+const finestFrequency = time.Minute
+
+var queueName = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,200}$`)
+
+// withDefaults fills in what was left open.
+func (c Config) withDefaults() Config {
+	if c.TaskQueue == "" {
+		c.TaskQueue = workflows.DefaultTaskQueue
+	}
+	if c.CollectEvery == 0 {
+		c.CollectEvery = 5 * time.Minute
+	}
+	return c
+}
+
+// Validate names the first setting that cannot work, its value and the remedy.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	switch {
+	case c.DatabaseURL == "":
+		return fmt.Errorf("ONEVAULT_DATABASE_URL is not set: give the vault's address, postgres://user:password@host:5432/onevault")
+	case !queueName.MatchString(c.TaskQueue):
+		return fmt.Errorf("ONEVAULT_TASK_QUEUE is %q: use letters, digits and _ . : / -", c.TaskQueue)
+	case c.CollectEvery < time.Second:
+		return fmt.Errorf("ONEVAULT_COLLECT_EVERY is %s: use at least 1s, usually 5m", c.CollectEvery)
+	case c.EvaluateEvery != 0 && c.EvaluateEvery < time.Second:
+		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
+	}
+	return nil
+}
