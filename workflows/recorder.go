@@ -103,7 +103,12 @@ func (r *recorder) write(ctx workflow.Context, batch activities.RecordHistoryInp
 		},
 		Summary: "record in the vault when it is back",
 	})
-	out = activities.RecordHistoryOutput{}
-	err = workflow.ExecuteActivity(patient, alerts.RecordHistory, batch).Get(ctx, &out)
-	return out, err
+	for {
+		out = activities.RecordHistoryOutput{}
+		err = workflow.ExecuteActivity(patient, alerts.RecordHistory, batch).Get(ctx, &out)
+		// Retries have no end of their own; whatever else ends them is no reason to lose history.
+		if err == nil || isRefused(err) || temporal.IsCanceledError(err) {
+			return out, err
+		}
+	}
 }
