@@ -1,0 +1,309 @@
+// Package command carries what a person decided about alerts to where it takes effect: to the alerts'
+// workflows, which answer at once, and where those cannot answer, to the vault, whose outbox tells them
+// later. It owns that order of attempts; which change is legal is the workflow's and the vault's word.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"onevault/alert"
+	"onevault/vault"
+	"onevault/workflows"
+)
+
+// Action is what a person decided.
+type Action string
+
+const (
+	Acknowledge Action = alert.UpdateAcknowledge
+	Resolve     Action = alert.UpdateResolve
+)
+
+// wanted is the state that an action brings about.
+func (a Action) wanted() alert.Status {
+	if a == Resolve {
+		return alert.StatusResolved
+	}
+	return alert.StatusAcknowledged
+}
+
+// Reasons why an action did not take effect, for errors.Is.
+var (
+	// ErrConflict: the alert's state does not allow the action.
+	ErrConflict = errors.New("conflict")
+	// ErrNotRunning: no workflow has that id, or it has ended.
+	ErrNotRunning = errors.New("no such workflow is running")
+	// ErrNotCarried: the workflow runs but does not carry the alert.
+	ErrNotCarried = errors.New("the workflow does not carry the alert")
+	// ErrNoAnswer: Temporal or the worker did not answer in time.
+	ErrNoAnswer = errors.New("no answer")
+)
+
+// Workflows reaches the alerts' workflows.
+type Workflows interface {
+	// Update sends a command and returns the workflow's answer. Errors wrap ErrConflict, ErrNotRunning,
+	// ErrNotCarried or ErrNoAnswer where one of them applies.
+	Update(ctx context.Context, workflowID string, action Action, c alert.Command) (alert.CommandResult, error)
+	// Carrying lists the running workflows that carry an active alert with this short id.
+	Carrying(ctx context.Context, shortID string) ([]string, error)
+	// Active counts the active alerts of a workflow.
+	Active(ctx context.Context, workflowID string) (int, error)
+}
+
+// Outcome says what stands now for one alert.
+type Outcome struct {
+	ID             string       `json:"id"`
+	State          alert.Status `json:"state"`
+	Changed        bool         `json:"changed"` // by this command
+	Actor          string       `json:"actor,omitempty"`
+	At             time.Time    `json:"at,omitzero"`
+	CancelledLevel int          `json:"cancelled_level,omitempty"` // the escalation that will not come
+	Through        string       `json:"through"`                   // workflow or vault
+}
+
+const (
+	throughWorkflow = "workflow"
+	throughVault    = "vault"
+)
+
+// OnlyInVault reports whether the workflow has yet to hear of the change.
+func (o Outcome) OnlyInVault() bool { return o.Changed && o.Through == throughVault }
+
+// maxParallel bounds the updates under way: a workflow answers in milliseconds, a dead one in seconds.
+const maxParallel = 8
+
+// Sender carries commands.
+type Sender struct {
+	Vault     *vault.Store
+	Workflows Workflows
+}
+
+// Plan is which alerts a command means, by the workflow that carries them.
+type Plan struct {
+	groups  []group
+	settled []Outcome // nothing is to be done about these
+}
+
+// group is what one update is about.
+type group struct {
+	workflowID string
+	alerts     []vault.ListedAlert // as the vault knows them; empty: found without it
+	shortIDs   []string            // alerts found without the vault; with neither: all active ones
+	active     int                 // how many that is
+	vaultOnly  bool                // no workflow carries them
+}
+
+// Count is how many alerts the plan would change.
+func (p Plan) Count() int {
+	n := 0
+	for _, g := range p.groups {
+		n += max(len(g.alerts), len(g.shortIDs), g.active)
+	}
+	return n
+}
+
+// Plan finds what the ids mean: short ids, hash keys, business keys, or ids of alert workflows, for which
+// the vault is not asked. Each id that means nothing, or whose alert is in a state that forbids the
+// action, adds an error; the plan holds the rest.
+func (s *Sender) Plan(ctx context.Context, action Action, ids []string) (Plan, []error) {
+	var (
+		plan  Plan
+		fails []error
+		seen  = map[string]bool{}
+	)
+	for _, id := range ids {
+		if workflows.IsAlertWorkflowID(id) {
+			plan.add(group{workflowID: id, active: s.countActive(ctx, id)})
+			continue
+		}
+		found, err := s.Vault.FindAlert(ctx, id)
+		if vault.Unreachable(err) {
+			g, err := s.findWithoutVault(ctx, id, err)
+			if err != nil {
+				fails = append(fails, err)
+				continue
+			}
+			plan.add(g)
+			continue
+		}
+		if err != nil {
+			fails = append(fails, err)
+			continue
+		}
+		if seen[found.Key] {
+			continue
+		}
+		seen[found.Key] = true
+		if err := plan.addFound(action, found); err != nil {
+			fails = append(fails, err)
+		}
+	}
+	return plan, fails
+}
+
+// countActive is for the question before a bulk action alone. A workflow that does not answer counts as
+// one alert; the update itself then says why.
+func (s *Sender) countActive(ctx context.Context, workflowID string) int {
+	n, err := s.Workflows.Active(ctx, workflowID)
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// findWithoutVault asks Temporal who carries an alert: acknowledging must work while the vault is down.
+func (s *Sender) findWithoutVault(ctx context.Context, id string, vaultErr error) (group, error) {
+	carrying, err := s.Workflows.Carrying(ctx, id)
+	switch {
+	case err != nil:
+		return group{}, fmt.Errorf("find alert %s: the vault does not answer (%w), and neither does Temporal (%w)", id, vaultErr, err)
+	case len(carrying) != 1:
+		return group{}, fmt.Errorf("find alert %s: the vault does not answer, and %d running workflows carry it: %w", id, len(carrying), vaultErr)
+	}
+	return group{workflowID: carrying[0], shortIDs: []string{id}}, nil
+}
+
+func (p *Plan) addFound(action Action, a vault.ListedAlert) error {
+	o := outcomeOf(a)
+	if a.State == action.wanted() || a.State == alert.StatusResolved || a.State == alert.StatusSuppressed && action == Acknowledge {
+		if err := judge(action, o); err != nil {
+			return err
+		}
+		p.settled = append(p.settled, o)
+		return nil
+	}
+	p.add(group{workflowID: a.WorkflowID, alerts: []vault.ListedAlert{a}, vaultOnly: a.State == alert.StatusSuppressed})
+	return nil
+}
+
+// add merges what one update can carry.
+func (p *Plan) add(g group) {
+	for i := range p.groups {
+		known := &p.groups[i]
+		if known.workflowID == g.workflowID && known.vaultOnly == g.vaultOnly &&
+			(len(known.alerts) > 0) == (len(g.alerts) > 0) && (len(known.shortIDs) > 0) == (len(g.shortIDs) > 0) {
+			known.alerts = append(known.alerts, g.alerts...)
+			known.shortIDs = append(known.shortIDs, g.shortIDs...)
+			return
+		}
+	}
+	p.groups = append(p.groups, g)
+}
+
+// Carry brings the command to every alert of the plan. Outcomes and errors together answer all of them.
+func (s *Sender) Carry(ctx context.Context, action Action, plan Plan, c alert.Command) ([]Outcome, []error) {
+	var (
+		waiting  sync.WaitGroup
+		slots    = make(chan struct{}, maxParallel)
+		outcomes = make([][]Outcome, len(plan.groups))
+		errs     = make([]error, len(plan.groups))
+	)
+	for i, g := range plan.groups {
+		slots <- struct{}{}
+		waiting.Go(func() {
+			defer func() { <-slots }()
+			outcomes[i], errs[i] = s.carryGroup(ctx, action, g, c)
+		})
+	}
+	waiting.Wait()
+
+	var (
+		done  = plan.settled
+		fails []error
+	)
+	for i := range plan.groups {
+		if errs[i] != nil {
+			fails = append(fails, errs[i])
+		}
+		for _, o := range outcomes[i] {
+			if err := judge(action, o); err != nil {
+				fails = append(fails, err)
+				continue
+			}
+			done = append(done, o)
+		}
+	}
+	return done, fails
+}
+
+func (s *Sender) carryGroup(ctx context.Context, action Action, g group, c alert.Command) ([]Outcome, error) {
+	if g.vaultOnly {
+		return s.recordInVault(ctx, action, g, c)
+	}
+	c.Alerts = g.shortIDs
+	for _, a := range g.alerts {
+		c.Alerts = append(c.Alerts, a.Key)
+	}
+	result, err := s.Workflows.Update(ctx, g.workflowID, action, c)
+	if err == nil {
+		return outcomesOf(result), nil
+	}
+	// What the workflow cannot take the vault can, if it was there to find the alert; the outbox tells
+	// the workflow. Both have the same guard, so an update that arrives after all changes nothing.
+	elsewhere := errors.Is(err, ErrNotRunning) || errors.Is(err, ErrNotCarried) || errors.Is(err, ErrNoAnswer)
+	if elsewhere && len(g.alerts) > 0 {
+		outcomes, vaultErr := s.recordInVault(ctx, action, g, c)
+		if vaultErr != nil {
+			return outcomes, fmt.Errorf("%w (%w)", vaultErr, err)
+		}
+		return outcomes, nil
+	}
+	return nil, fmt.Errorf("%s %s: %w", action, g.workflowID, err)
+}
+
+func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c alert.Command) ([]Outcome, error) {
+	var outcomes []Outcome
+	record := s.Vault.AcknowledgeAlert
+	if action == Resolve {
+		record = s.Vault.ResolveAlert
+	}
+	for _, a := range g.alerts {
+		changed, err := record(ctx, a, c.Actor, c.Notes)
+		if err != nil {
+			return outcomes, err
+		}
+		now, err := s.Vault.FindAlert(ctx, a.HashKey)
+		if err != nil {
+			return outcomes, err
+		}
+		o := outcomeOf(now)
+		o.Changed = changed
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
+}
+
+// judge turns an outcome that is not what was asked for into an error: too late, or not possible.
+func judge(action Action, o Outcome) error {
+	if o.Changed || o.State == action.wanted() {
+		return nil
+	}
+	if o.State == alert.StatusResolved {
+		return fmt.Errorf("%w: %s was resolved by %s at %s", ErrConflict, o.ID, o.Actor, o.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	return fmt.Errorf("%w: %s is %s and cannot become %s", ErrConflict, o.ID, o.State, action.wanted())
+}
+
+// outcomeOf says what the vault knows of an alert, as an answer to a command that changed nothing.
+func outcomeOf(a vault.ListedAlert) Outcome {
+	o := Outcome{ID: a.ID, State: a.State, Actor: a.AcknowledgedBy, At: a.AcknowledgedAt, Through: throughVault}
+	if a.State == alert.StatusResolved {
+		o.Actor, o.At = a.ResolvedBy, a.ResolvedAt
+	}
+	return o
+}
+
+func outcomesOf(result alert.CommandResult) []Outcome {
+	outcomes := make([]Outcome, len(result.Alerts))
+	for i, a := range result.Alerts {
+		outcomes[i] = Outcome{
+			ID: a.ShortID, State: a.Status, Changed: a.Changed, Actor: a.Actor, At: a.At,
+			CancelledLevel: a.CancelledLevel, Through: throughWorkflow,
+		}
+	}
+	return outcomes
+}
