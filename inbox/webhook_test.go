@@ -145,3 +145,19 @@ func TestWebhook_SummarisesAlertmanagerBodies(t *testing.T) {
 		t.Errorf("severity %q, subject %q", resolved.Severity, resolved.Subject)
 	}
 }
+
+func TestWebhook_TestMessagesLookHarmless(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{})
+	postSigned(t, s, "", "", `{"version":"4","status":"firing","commonLabels":{"alertname":"HIGH_LOAD","severity":"critical"},
+		"alerts":[],"onevault":{"test":true,"possible_duplicate":true}}`, time.Now())
+	m := await(t, s, anyMessage)
+	if m.Subject != "[TEST] HIGH_LOAD" || m.Severity != "" {
+		t.Errorf("subject %q, severity %q", m.Subject, m.Severity)
+	}
+	for _, want := range []string{"A test of the channel", "may have arrived already"} {
+		if !strings.Contains(m.HTML, want) {
+			t.Errorf("the HTML lacks %q: %s", want, m.HTML)
+		}
+	}
+}
