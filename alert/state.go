@@ -18,6 +18,8 @@ type Group struct {
 	Channels   map[string]Channel `json:"channels"`   // every channel that was told of anything, as last known
 	Alerts     []*Tracked         `json:"alerts"`     // in the order of their firing
 	Seen       []int64            `json:"seen"`       // outbox rows that came lately
+	Delivered  int                `json:"delivered"`  // messages that a provider accepted
+	Failed     int                `json:"failed"`     // messages that no attempt delivered
 }
 
 // Tracked is an alert with what its workflow must remember about it.

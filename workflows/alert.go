@@ -38,8 +38,7 @@ type alertRun struct {
 	recorder *recorder
 	sending  []*delivery // under way, in the order of their beginning
 	announce int         // messages being prepared, whose deliveries have not begun
-	result   AlertResult
-	waitsFor string
+	shown    string      // state and wait as last set in the search attributes
 }
 
 func newAlertRun(ctx workflow.Context, in activities.AlertGroupInput) *alertRun {
@@ -85,10 +84,11 @@ func (r *alertRun) run(ctx workflow.Context) (AlertResult, error) {
 			Target: r.group.Target, Tenant: r.group.Tenant, DefinitionKey: r.group.Definition.Key, State: r.group,
 		})
 	}
+	result := AlertResult{Delivered: r.group.Delivered, Failed: r.group.Failed}
 	for _, t := range r.group.Alerts {
-		r.result.Alerts = append(r.result.Alerts, t.Alert)
+		result.Alerts = append(result.Alerts, t.Alert)
 	}
-	return r.result, nil
+	return result, nil
 }
 
 // quiet: nothing is on its way in or out, so that ending now loses nothing.

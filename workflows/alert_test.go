@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"onevault/activities"
 	"onevault/alert"
@@ -422,5 +424,27 @@ func TestAlert_StatusQueryReadsWithoutJSON(t *testing.T) {
 	w.run()
 	if status.WaitsFor != "acknowledgement" || len(status.Alerts) != 1 || !status.NextEscalation.Equal(began.Add(15*time.Minute)) {
 		t.Errorf("status was %+v", status)
+	}
+}
+
+func TestAlert_BeginsAnewBeforeItsHistoryGrowsLarge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	w.after(time.Minute, func() { w.env.SetContinueAsNewSuggested(true) })
+	w.update(30*time.Second, alert.UpdateAcknowledge, alert.Command{Actor: "dana"})
+	w.env.ExecuteWorkflow(workflows.AlertWorkflowName, activities.AlertGroupInput{Target: "local", DefinitionKey: connections.Key})
+
+	var anew *workflow.ContinueAsNewError
+	if err := w.env.GetWorkflowError(); !errors.As(err, &anew) {
+		t.Fatalf("ended with %v, want to be continued as new", err)
+	}
+	var next activities.AlertGroupInput
+	if err := converter.GetDefaultDataConverter().FromPayloads(anew.Input, &next); err != nil {
+		t.Fatal(err)
+	}
+	kept := next.State.Find("K1")
+	if kept == nil || kept.AcknowledgedBy != "dana" || len(kept.Told) != 1 || next.State.Channels["EMAIL"].Key != "EMAIL" || next.State.Delivered != 1 {
+		t.Errorf("carried over %+v", next.State)
 	}
 }

@@ -214,9 +214,9 @@ func pause(channel alert.Channel, receipt notify.Receipt) time.Duration {
 
 func (r *alertRun) count(class notify.Class) {
 	if class == notify.Accepted {
-		r.result.Delivered++
+		r.group.Delivered++
 	} else {
-		r.result.Failed++
+		r.group.Failed++
 	}
 }
 
@@ -235,7 +235,7 @@ func (r *alertRun) withdraw(d *delivery, attempt int, last activities.SendNotifi
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.
 func (r *alertRun) giveUp(d *delivery, attempt int, err error) {
-	r.result.Failed++
+	r.group.Failed++
 	for _, t := range d.alerts {
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}

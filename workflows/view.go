@@ -43,8 +43,8 @@ func (r *alertRun) waiting() string {
 // and details that a person reads without JSON.
 func (r *alertRun) show(ctx workflow.Context) {
 	waitsFor := r.waiting()
-	if shown := string(r.group.Status()) + " " + waitsFor; shown != r.waitsFor {
-		r.waitsFor = shown
+	if shown := string(r.group.Status()) + " " + waitsFor; shown != r.shown {
+		r.shown = shown
 		if err := workflow.UpsertTypedSearchAttributes(ctx, attributesOf(r.group, waitsFor)...); err != nil {
 			workflow.GetLogger(ctx).Warn("search attributes not set", "error", err)
 		}
