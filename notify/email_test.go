@@ -6,10 +6,12 @@ import (
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net"
 	"net/mail"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"onevault/alert"
 )
@@ -149,4 +151,40 @@ func TestEmail_RecipientThatWasRemovedIsRefused(t *testing.T) {
 	if r.Class != Misconfigured || !strings.Contains(r.Reason, "gone@onevault.com") || len(mails) != 0 {
 		t.Errorf("receipt %+v, %d mails; want CONFIG and none", r, len(mails))
 	}
+}
+
+// TestEmail_LeavesNoConnectionAfterAFailedSession plays a server without STARTTLS by hand, because it must
+// see the client hang up.
+func TestEmail_LeavesNoConnectionAfterAFailedSession(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	hungUp := make(chan error, 1)
+	go func() { hungUp <- greetAndWait(listener) }()
+	fields := emailFields(listener.Addr().(*net.TCPAddr), tlsStart)
+	channel := mustOpen(t, config(t, TypeEmail, fields), testOptions(nil))
+	checkReceipt(t, channel.Send(t.Context(), channel.Recipients()[0], firedMessage()), Misconfigured)
+	if err := <-hungUp; err != nil {
+		t.Errorf("the client did not hang up: %v", err)
+	}
+}
+
+// greetAndWait answers one EHLO and then waits for the client's end of the connection, nil when it came.
+func greetAndWait(listener net.Listener) error {
+	conn, err := listener.Accept()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "220 mail.test\r\n250 mail.test\r\n"); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, conn)
+	return err
 }

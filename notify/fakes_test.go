@@ -471,5 +471,9 @@ func sendUntil(t *testing.T, channel Channel, entered <-chan struct{}, m Message
 			cancel()
 		}()
 	}
-	return channel.Send(ctx, channel.Recipients()[0], m)
+	r := channel.Send(ctx, channel.Recipients()[0], m)
+	if entered != nil && r.Duration > 10*time.Second {
+		t.Errorf("Send went on for %v although its context had ended", r.Duration)
+	}
+	return r
 }

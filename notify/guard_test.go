@@ -2,9 +2,11 @@ package notify
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"testing"
 	"time"
 )
@@ -87,5 +89,13 @@ func TestParseRetryAfter(t *testing.T) {
 		if got := parseRetryAfter(value, now); got != want {
 			t.Errorf("parseRetryAfter(%q) = %v, want %v", value, got, want)
 		}
+	}
+}
+
+func TestNetworkReason_DropsTheURLThatErrorsQuote(t *testing.T) {
+	t.Parallel()
+	err := &url.Error{Op: "Post", URL: "https://example.com/" + tokenInPath, Err: errors.New("connection reset by peer")}
+	if got := networkReason(fmt.Errorf("post: %w", err)); got != "connection reset by peer" {
+		t.Errorf("networkReason = %q, want the cause alone", got)
 	}
 }

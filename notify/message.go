@@ -7,7 +7,6 @@ import (
 	htmltemplate "html/template"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	texttemplate "text/template"
@@ -148,7 +147,21 @@ func lede(m Message, p page) string {
 	if len(m.Alerts) > 1 {
 		return fmt.Sprintf("%s: %d alerts fired.", on, len(m.Alerts))
 	}
+	if len(m.Alerts) == 1 {
+		if value := reading(m.Definition, m.Alerts[0]); value != "" {
+			return on + " fired: " + value + "."
+		}
+	}
 	return on + " fired."
+}
+
+// reading is a value beside its threshold; empty without a value.
+func reading(d alert.Definition, a alert.Alert) string {
+	value := number(a.Value, a.Unit)
+	if t := threshold(d, a.Unit); t != "" && value != "" {
+		value += " (threshold " + t + ")"
+	}
+	return value
 }
 
 func resolvedLede(m Message, on string) string {
@@ -220,15 +233,11 @@ func facts(m Message) []fact {
 
 func alertFacts(m Message, add func(label, value string)) {
 	worst := m.Alerts[0]
-	value := number(worst.Value, worst.Unit)
-	if t := threshold(m.Definition, worst.Unit); t != "" && value != "" {
-		value += " (threshold " + t + ")"
-	}
 	label := "Value"
 	if len(m.Alerts) > 1 {
 		label = "Worst value"
 	}
-	add(label, value)
+	add(label, reading(m.Definition, worst))
 	if m.Event == alert.EventResolved {
 		add("Lasted", period(m))
 	} else {
@@ -265,7 +274,7 @@ func listAlerts(m Message) (listed []listedAlert, hidden int) {
 		if m.Event == alert.EventResolved {
 			row.When = "lasted " + span(lasted(a, m.At)) + ", " + resolution(a)
 		} else {
-			row.When = "since " + clock(a.TriggeredAt)
+			row.When = "for " + span(m.At.Sub(a.TriggeredAt))
 		}
 		listed = append(listed, row)
 	}
@@ -405,7 +414,7 @@ func (p page) LabelWidth() int {
 	return width
 }
 
-// List columns, aligned for plain text.
+// ListedText gives the listed alerts as lines with aligned columns.
 func (p page) ListedText() []string {
 	columns := make([][]string, 0, len(p.Listed))
 	for _, a := range p.Listed {
@@ -427,7 +436,7 @@ func (p page) ListedText() []string {
 		}
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
-	return slices.Clip(lines)
+	return lines
 }
 
 // clip cuts text to the ledger's limit without splitting a character.

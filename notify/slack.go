@@ -185,7 +185,7 @@ func slackList(p page) []slack.Block {
 	}
 	lines := []string{"*The worst first*"}
 	for _, a := range p.Listed {
-		lines = append(lines, fmt.Sprintf("%s  *%s*  %s, %s", slackCode(a.ShortID, 36), slackEscape(a.Value, 30), slackEscape(a.Status, 15), slackEscape(a.When, 50)))
+		lines = append(lines, fmt.Sprintf("%s  *%s*  %s %s", slackCode(a.ShortID, 36), slackEscape(a.Value, 30), slackEscape(a.Status, 15), slackEscape(a.When, 50)))
 	}
 	if p.Hidden > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", p.Hidden))
