@@ -30,7 +30,7 @@ func TestFail_AnswersWithStatusExactlyNTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if res.StatusCode != 503 || res.Header.Get("Retry-After") != "7" {
+		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "7" {
 			t.Errorf("status %d, Retry-After %q", res.StatusCode, res.Header.Get("Retry-After"))
 		}
 	}
