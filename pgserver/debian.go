@@ -65,6 +65,9 @@ func (d debian) refuseMainCluster() error {
 	}
 	changed := mainCluster.ReplaceAll(text, []byte(setting))
 	if !mainCluster.Match(text) {
+		if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+			changed = append(changed, '\n')
+		}
 		changed = append(changed, setting+"\n"...)
 	}
 	if bytes.Equal(text, changed) {

@@ -71,6 +71,12 @@ func startChild(t *testing.T, program, dir string, c *syscall.Credential) *child
 	out := bufio.NewReader(stdout)
 	line, err := out.ReadString('\n')
 	ch := &child{cmd: cmd, stdin: stdin}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if ch.pid != 0 {
+			awaitEnd(t, ch.pid) // its directory goes next
+		}
+	})
 	if _, scanErr := fmt.Sscanf(line, "ready %d %s", &ch.pid, &ch.url); scanErr != nil {
 		rest, _ := io.ReadAll(out)
 		t.Fatalf("child: %v: %s%s", err, line, rest)
@@ -159,7 +165,7 @@ func wantError(t *testing.T, err error, texts ...string) {
 // awaitEnd returns when a process that is no child of ours has ended.
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // cleanups wait too
 	defer cancel()
 	if err := until(ctx, func() bool { return commandLine(pid) == "" }); err != nil {
 		t.Fatalf("process %d lives on: %v", pid, err)
