@@ -12,6 +12,10 @@ const (
 	QueryStatus       = "status"
 )
 
+// ActorCondition stands as the resolver of an alert that nobody resolved: its condition cleared. The
+// vault's evaluation writes the same words.
+const ActorCondition = "condition cleared"
+
 // Command is what a person asks of the alerts of a group: the input of the updates and of the signals
 // of the same names.
 type Command struct {

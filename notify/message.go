@@ -183,8 +183,7 @@ func resolvedLede(m Message, on string) string {
 
 // resolution says how an alert ended. The machine's own names read as what happened.
 func resolution(a alert.Alert) string {
-	switch strings.ToUpper(a.ResolvedBy) {
-	case "", "AUTO", "AUTO_RESOLVE", "AUTO_RESOLVED", "CONDITION_CLEARED", "ONEVAULT", "SYSTEM":
+	if a.ResolvedBy == "" || a.ResolvedBy == alert.ActorCondition {
 		return "the condition cleared"
 	}
 	return "resolved by " + oneLine(a.ResolvedBy, 100)

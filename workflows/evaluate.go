@@ -96,7 +96,7 @@ func vaultDown(ctx workflow.Context, in EvaluateInput, previous EvaluateResult, 
 
 func vaultBack(target string, previous EvaluateResult, at time.Time) alert.Transition {
 	return alert.Transition{
-		Kind: alert.TransitionResolved, At: at, Actor: "condition cleared", Via: "worker", Notes: "the vault answers again",
+		Kind: alert.TransitionResolved, At: at, Actor: alert.ActorCondition, Via: "worker", Notes: "the vault answers again",
 		Alert: alert.Alert{Key: alert.Key(target, activities.VaultUnreachableKey, previous.DownSince)},
 	}
 }
