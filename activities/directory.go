@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -93,7 +92,7 @@ func (d *Directory) recall(key string) (notify.Config, bool) {
 
 func configOf(c vault.Channel) notify.Config {
 	return notify.Config{
-		Key: c.Key, Name: c.Name, Type: notify.Type(c.Type), Configuration: json.RawMessage(c.Configuration),
+		Key: c.Key, Name: c.Name, Type: notify.Type(c.Type), Configuration: c.Configuration,
 		RetryAttempts: c.RetryAttempts, RetryDelay: time.Duration(c.RetryDelaySeconds) * time.Second,
 	}
 }

@@ -117,8 +117,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, channel string
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		s.receive(Message{Channel: channel, From: r.UserAgent(), To: r.URL.Path, Refused: true,
-			Subject: "(refused)", Fault: fmt.Sprintf("answered %d: %s", status, err)})
+		s.receive(Message{
+			Channel: channel, From: r.UserAgent(), To: r.URL.Path, Refused: true,
+			Subject: "(refused)", Fault: fmt.Sprintf("answered %d: %s", status, err),
+		})
 		http.Error(w, err.Error(), status)
 		return nil, false
 	}
@@ -202,8 +204,10 @@ func (s *Server) postFail(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "read the order: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	behaviour := Behaviour{Status: order.Status, Hang: order.Hang, Cut: order.Cut, Taken: order.Taken,
-		AtRecipient: order.AtRecipient, RetryAfter: time.Duration(order.RetryAfter) * time.Second}
+	behaviour := Behaviour{
+		Status: order.Status, Hang: order.Hang, Cut: order.Cut, Taken: order.Taken,
+		AtRecipient: order.AtRecipient, RetryAfter: time.Duration(order.RetryAfter) * time.Second,
+	}
 	if err := s.Fail(order.Channel, order.N, behaviour); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -59,8 +59,10 @@ func (m Message) sameDelivery(o Message) bool {
 	return m.Key != "" && m.Key == o.Key && m.Channel == o.Channel && m.To == o.To
 }
 
-var severityWord = regexp.MustCompile(`\b(CRITICAL|HIGH|MEDIUM|LOW)\b`)
-var resolvedWord = regexp.MustCompile(`\b(RESOLVED|Resolved)\b`)
+var (
+	severityWord = regexp.MustCompile(`\b(CRITICAL|HIGH|MEDIUM|LOW)\b`)
+	resolvedWord = regexp.MustCompile(`\b(RESOLVED|Resolved)\b`)
+)
 
 // readSeverity finds the severity where a person would: the words of the first text that has any.
 func readSeverity(texts ...string) string {

@@ -55,8 +55,10 @@ func (c *session) Mail(from string, _ *smtp.MailOptions) error {
 
 func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if fault := c.inbox.faults.take(Email, func(b Behaviour) bool { return b.AtRecipient }); fault != nil {
-		c.inbox.receive(Message{Channel: Email, From: c.from, To: to, Refused: true,
-			Fault: fault.String() + " to RCPT TO"})
+		c.inbox.receive(Message{
+			Channel: Email, From: c.from, To: to, Refused: true,
+			Fault: fault.String() + " to RCPT TO",
+		})
 		return smtpError(*fault)
 	}
 	c.to = append(c.to, to)
@@ -72,8 +74,10 @@ func (c *session) Data(r io.Reader) error {
 	raw, err := io.ReadAll(r)
 	if err != nil {
 		if errors.Is(err, smtp.ErrDataTooLarge) {
-			c.inbox.receive(Message{Channel: Email, From: c.from, To: strings.Join(c.to, ", "), Refused: true,
-				Fault: "answered 552: larger than 2 MiB"})
+			c.inbox.receive(Message{
+				Channel: Email, From: c.from, To: strings.Join(c.to, ", "), Refused: true,
+				Fault: "answered 552: larger than 2 MiB",
+			})
 		}
 		return err
 	}

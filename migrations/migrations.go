@@ -157,15 +157,13 @@ func open(databaseURL string) (*sql.DB, *goose.Provider, error) {
 	}
 	store, err := database.NewStore(goose.DialectPostgres, "public.onevault_migrations")
 	if err != nil {
-		db.Close()
-		return nil, nil, fmt.Errorf("prepare migrations: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("prepare migrations: %w", err), db.Close())
 	}
 	// goose logs each step itself otherwise; the caller has its own progress.
 	provider, err := goose.NewProvider(database.DialectCustom, db, steps, goose.WithStore(store),
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		db.Close()
-		return nil, nil, fmt.Errorf("prepare migrations: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("prepare migrations: %w", err), db.Close())
 	}
 	return db, provider, nil
 }

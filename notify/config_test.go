@@ -249,7 +249,7 @@ func TestOpen_ReadsSecretFilesOfTheSecretsDirectoryOnly(t *testing.T) {
 func TestConfig_PrintsWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
 	cfg := row(TypeSlack, `{"webhook_url":"https://example.com/`+tokenInPath+`"}`)
-	for _, text := range []string{fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg), fmt.Sprintf("%s", cfg), cfg.LogValue().String()} {
+	for _, text := range []string{fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg), cfg.LogValue().String()} {
 		if text != "SLACK CHANNEL_A" {
 			t.Errorf("printed %q", text)
 		}

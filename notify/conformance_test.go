@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,9 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/tls"
-	"crypto/x509"
 )
 
 type httpBehaviour struct {

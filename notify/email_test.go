@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -36,7 +37,7 @@ func parseMail(t *testing.T, raw []byte) parsedMail {
 	out := parsedMail{Header: message.Header}
 	for reader := multipart.NewReader(message.Body, params["boundary"]); ; {
 		part, err := reader.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

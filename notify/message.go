@@ -88,6 +88,7 @@ func badge(m Message) string {
 		return "RESOLVED"
 	case alert.EventTest:
 		return "TEST"
+	case alert.EventFired, alert.EventEscalated:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
 }
@@ -143,6 +144,7 @@ func lede(m Message, p page) string {
 		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
 	case alert.EventResolved:
 		return resolvedLede(m, on)
+	case alert.EventFired:
 	}
 	if len(m.Alerts) > 1 {
 		return fmt.Sprintf("%s: %d alerts fired.", on, len(m.Alerts))

@@ -228,9 +228,18 @@ func TestNumber(t *testing.T) {
 		unit  string
 		want  string
 	}{
-		{187, "count", "187"}, {187, "", "187"}, {93.456, "percent", "93.46%"}, {412, "seconds", "412s"}, {0, "%", "0%"},
-		{100, "%", "100%"}, {1536, "bytes", "1.5 KiB"}, {3 << 40, "bytes", "3 TiB"}, {5, "connections", "5 connections"},
-		{0.0004, "ratio", "0.0004"}, {-2.5, "s", "-2.5s"}, {1e6, "", "1000000"},
+		{187, "count", "187"},
+		{187, "", "187"},
+		{93.456, "percent", "93.46%"},
+		{412, "seconds", "412s"},
+		{0, "%", "0%"},
+		{100, "%", "100%"},
+		{1536, "bytes", "1.5 KiB"},
+		{3 << 40, "bytes", "3 TiB"},
+		{5, "connections", "5 connections"},
+		{0.0004, "ratio", "0.0004"},
+		{-2.5, "s", "-2.5s"},
+		{1e6, "", "1000000"},
 	} {
 		if got := number(&c.value, c.unit); got != c.want {
 			t.Errorf("number(%v, %q) = %q, want %q", c.value, c.unit, got, c.want)

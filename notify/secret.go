@@ -2,7 +2,6 @@ package notify
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -122,13 +121,6 @@ func (s scrubber) receipt(r Receipt) Receipt {
 	r.ExternalID = s.replacer.Replace(r.ExternalID)
 	r.Content = s.replacer.Replace(r.Content)
 	return r
-}
-
-func (s scrubber) err(err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.New(s.replacer.Replace(err.Error()))
 }
 
 // urlSecrets lists the parts of a URL that an answer or an error could quote, longest first.

@@ -22,8 +22,9 @@ func typeName(t Type) string {
 		return "voice"
 	case TypeSMS:
 		return "SMS"
+	default:
+		return string(t)
 	}
-	return string(t)
 }
 
 func (u unsupported) Recipients() []string { return []string{u.cfg.Name} }

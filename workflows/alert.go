@@ -10,7 +10,6 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
-	"onevault/vault"
 )
 
 // AlertResult is what stands when a group has ended.
@@ -169,14 +168,14 @@ func (r *alertRun) recordOpening(t *alert.Tracked, item alert.Transition) {
 	if err != nil {
 		details = nil // two strings always marshal; without details the row still tells what happened
 	}
-	r.recorder.change(vault.Change{
+	r.recorder.change(activities.Change{
 		AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: string(alert.StatusOpen), At: t.TriggeredAt,
 		Via: item.Via, Value: t.Value, Severity: r.group.Definition.Severity, Details: details,
 	})
 }
 
 // adopt follows the vault where somebody was faster than the workflow, for instance in psql.
-func (r *alertRun) adopt(ctx workflow.Context, result vault.ChangeResult) {
+func (r *alertRun) adopt(ctx workflow.Context, result activities.ChangeResult) {
 	t := r.group.Find(result.AlertKey)
 	if t == nil || result.Changed {
 		return
@@ -222,8 +221,8 @@ func (r *alertRun) resolveOne(t *alert.Tracked, actor, via, notes string, at tim
 	return true
 }
 
-func (r *alertRun) changeOf(t *alert.Tracked, status alert.Status, actor, via, notes string, at time.Time) vault.Change {
-	return vault.Change{
+func (r *alertRun) changeOf(t *alert.Tracked, status alert.Status, actor, via, notes string, at time.Time) activities.Change {
+	return activities.Change{
 		AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: string(status), At: at,
 		Actor: actor, Via: via, Notes: notes, Level: t.Level,
 	}

@@ -14,8 +14,6 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
-	"onevault/notify"
-	"onevault/vault"
 	"onevault/workflows"
 )
 
@@ -71,7 +69,7 @@ func TestAlert_ClearedConditionTellsExactlyThoseWhoWereTold(t *testing.T) {
 	w := newWorld(t, emailSlack)
 	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
 		if in.Channel.Key == "SLACK" {
-			return failed(notify.Misconfigured, 0, true), nil
+			return failed(activities.Misconfigured, 0, true), nil
 		}
 		return accepted(), nil
 	}
@@ -148,7 +146,7 @@ func TestAlert_VaultFasterThanTheWorkflowWins(t *testing.T) {
 	w := newWorld(t, emailOnly)
 	w.onRecord = func(in activities.RecordHistoryInput) (activities.RecordHistoryOutput, error) {
 		if len(in.Changes) > 0 && in.Changes[0].Change == "ESCALATED" {
-			return activities.RecordHistoryOutput{Results: []vault.ChangeResult{{
+			return activities.RecordHistoryOutput{Results: []activities.ChangeResult{{
 				AlertKey: "K1", Status: alert.StatusAcknowledged, Actor: "dana", At: began.Add(14 * time.Minute), Message: "was acknowledged",
 			}}}, nil
 		}
@@ -181,7 +179,7 @@ func TestAlert_VaultDownNeverStopsAPageAndEverythingIsRecordedLater(t *testing.T
 	}
 	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
 		out := accepted()
-		out.Entries = []vault.LedgerEntry{{AlertKey: "K1", Event: in.Event, Status: "PENDING"}, {AlertKey: "K1", Event: in.Event, Status: "DELIVERED"}}
+		out.Entries = []activities.LedgerEntry{{AlertKey: "K1", Event: in.Event, Status: "PENDING"}, {AlertKey: "K1", Event: in.Event, Status: "DELIVERED"}}
 		return out, nil
 	}
 	opening := fired("K1")
@@ -213,11 +211,11 @@ func TestAlert_RetriesAsTheProviderAsksAndThenGivesUp(t *testing.T) {
 	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
 		switch in.Attempt {
 		case 0:
-			return failed(notify.NotSent, 7*time.Second, false), nil
+			return failed(activities.NotSent, 7*time.Second, false), nil
 		case 1:
-			return failed(notify.Transient, 0, false), nil
+			return failed(activities.Transient, 0, false), nil
 		}
-		return failed(notify.Transient, 0, true), nil
+		return failed(activities.Transient, 0, true), nil
 	}
 	definition := connections
 	definition.EscalationEnabled = false
@@ -250,7 +248,7 @@ func TestAlert_AnswerStopsARetryThatWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
 	w.onSend = func(activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
-		return failed(notify.Transient, 10*time.Minute, false), nil
+		return failed(activities.Transient, 10*time.Minute, false), nil
 	}
 	w.bring(0, fired("K1"))
 	w.update(time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana"})
@@ -293,7 +291,7 @@ func TestAlert_WorkerThatDiesTwiceLeavesAnUncertainDeliveryNotASilentOne(t *test
 	w.update(time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
 	w.run()
 	w.expectEvents("EMAIL", "FIRED", "FIRED", "RESOLVED") // it may have been told, so it is told of the end
-	if len(w.ledger) != 1 || w.ledger[0].Status != "FAILED" || w.ledger[0].Class != string(notify.Uncertain) || !w.ledger[0].PossibleDuplicate {
+	if len(w.ledger) != 1 || w.ledger[0].Status != "FAILED" || w.ledger[0].Class != string(activities.Uncertain) || !w.ledger[0].PossibleDuplicate {
 		t.Errorf("the ledger holds %+v, want one FAILED, UNCERTAIN", w.ledger)
 	}
 }

@@ -10,8 +10,6 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
-	"onevault/notify"
-	"onevault/vault"
 )
 
 // delivery is one message on its way to one recipient of one channel.
@@ -19,7 +17,7 @@ type delivery struct {
 	channel   alert.Channel
 	recipient string
 	event     string // the ledger's word
-	message   notify.Message
+	message   activities.Message
 	alerts    []*alert.Tracked
 	cancel    workflow.CancelFunc
 }
@@ -98,8 +96,8 @@ func toldOf(alerts []*alert.Tracked) []alert.Recipient {
 }
 
 // message is built from the state at the moment of sending; its key is the same in every retry.
-func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*alert.Tracked, at time.Time) notify.Message {
-	return notify.Message{
+func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*alert.Tracked, at time.Time) activities.Message {
+	return activities.Message{
 		Key: alerts[0].Key + "/" + ledgerEvent, Event: event, Definition: r.group.Definition, Target: r.group.Target,
 		WorkflowID: r.id, Alerts: alert.WorstFirst(alerts), At: at,
 	}
@@ -133,7 +131,7 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 		for _, t := range d.alerts {
 			if !counted[t] {
 				counted[t] = true
-				r.recorder.change(vault.Change{
+				r.recorder.change(activities.Change{
 					AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: "NOTIFIED", At: at, Count: accepted,
 				})
 			}
@@ -167,16 +165,16 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		}
 		last = out
 		r.recorder.ledger(out.Entries...)
-		if out.Receipt.Class == notify.Accepted || out.Receipt.Class == notify.Uncertain {
+		if out.Receipt.Class == activities.Accepted || out.Receipt.Class == activities.Uncertain {
 			for _, t := range d.alerts {
 				t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
 			}
 		}
 		if out.Final {
 			r.count(out.Receipt.Class)
-			return out.Receipt.Class == notify.Accepted
+			return out.Receipt.Class == activities.Accepted
 		}
-		uncertain = uncertain || out.Receipt.Class == notify.Uncertain
+		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
 		if err := workflow.NewTimerWithOptions(ctx, pause(d.channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
 			r.withdraw(d, attempt, last, uncertain)
 			return false
@@ -205,15 +203,15 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 }
 
 // pause is how long to wait before the next attempt: the provider's wish where it gave one.
-func pause(channel alert.Channel, receipt notify.Receipt) time.Duration {
+func pause(channel alert.Channel, receipt activities.Receipt) time.Duration {
 	if receipt.RetryAfter > 0 {
 		return min(receipt.RetryAfter, time.Hour)
 	}
 	return max(channel.RetryDelay, time.Second)
 }
 
-func (r *alertRun) count(class notify.Class) {
-	if class == notify.Accepted {
+func (r *alertRun) count(class activities.Class) {
+	if class == activities.Accepted {
 		r.group.Delivered++
 	} else {
 		r.group.Failed++
@@ -225,7 +223,7 @@ func (r *alertRun) count(class notify.Class) {
 func (r *alertRun) withdraw(d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
 	switch {
 	case uncertain:
-		r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", notify.Receipt{Class: notify.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
 		return
@@ -239,17 +237,17 @@ func (r *alertRun) giveUp(d *delivery, attempt int, err error) {
 	for _, t := range d.alerts {
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}
-	receipt := notify.Receipt{Class: notify.Uncertain}
+	receipt := activities.Receipt{Class: activities.Uncertain}
 	r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
 }
 
-func (r *alertRun) ledgerOf(d *delivery, attempt int, status string, receipt notify.Receipt, reason string) []vault.LedgerEntry {
-	entries := make([]vault.LedgerEntry, 0, len(d.alerts))
+func (r *alertRun) ledgerOf(d *delivery, attempt int, status string, receipt activities.Receipt, reason string) []activities.LedgerEntry {
+	entries := make([]activities.LedgerEntry, 0, len(d.alerts))
 	for _, t := range d.alerts {
-		entries = append(entries, vault.LedgerEntry{
+		entries = append(entries, activities.LedgerEntry{
 			AlertKey: t.Key, ChannelKey: d.channel.Key, ChannelType: d.channel.Type, Recipient: d.recipient, Event: d.event,
 			DeliveryKey: d.message.Key, Status: status, Attempt: attempt, At: d.message.At, Class: string(receipt.Class), Reason: reason,
-			PossibleDuplicate: receipt.Class == notify.Uncertain,
+			PossibleDuplicate: receipt.Class == activities.Uncertain,
 		})
 	}
 	return entries

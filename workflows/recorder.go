@@ -7,31 +7,30 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"onevault/activities"
-	"onevault/vault"
 )
 
 // recorder brings an alert's history into the vault, complete and in order, without ever holding up a
 // page: a local activity with a budget of a second first, and when the vault does not answer, a normal
 // activity that waits for it. The workflow's own history is durable in the meantime.
 type recorder struct {
-	changes  []vault.Change
-	entries  []vault.LedgerEntry
+	changes  []activities.Change
+	entries  []activities.LedgerEntry
 	accepted int  // how many items were ever given
 	written  int  // how many of them the vault holds
 	late     bool // the vault did not answer within the budget
 	refused  int  // items that the vault will never take
-	adopt    func(workflow.Context, vault.ChangeResult)
+	adopt    func(workflow.Context, activities.ChangeResult)
 }
 
 // maxBatch bounds one write, far below the size limit of a payload.
 const maxBatch = 500
 
-func (r *recorder) change(c vault.Change) {
+func (r *recorder) change(c activities.Change) {
 	r.changes = append(r.changes, c)
 	r.accepted++
 }
 
-func (r *recorder) ledger(entries ...vault.LedgerEntry) {
+func (r *recorder) ledger(entries ...activities.LedgerEntry) {
 	r.entries = append(r.entries, entries...)
 	r.accepted += len(entries)
 }

@@ -14,8 +14,6 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
-	"onevault/notify"
-	"onevault/vault"
 	"onevault/workflows"
 )
 
@@ -26,8 +24,8 @@ type world struct {
 	env *testsuite.TestWorkflowEnvironment
 
 	mu       sync.Mutex
-	changes  []vault.Change
-	ledger   []vault.LedgerEntry
+	changes  []activities.Change
+	ledger   []activities.LedgerEntry
 	sent     []sentMessage
 	channels []alert.Channel
 
@@ -80,11 +78,11 @@ func (w *world) SendNotification(_ context.Context, in activities.SendNotificati
 }
 
 func accepted() activities.SendNotificationOutput {
-	return activities.SendNotificationOutput{Receipt: notify.Receipt{Class: notify.Accepted, Proof: "HTTP 200"}, Final: true}
+	return activities.SendNotificationOutput{Receipt: activities.Receipt{Class: activities.Accepted, Proof: "HTTP 200"}, Final: true}
 }
 
-func failed(class notify.Class, retryAfter time.Duration, final bool) activities.SendNotificationOutput {
-	return activities.SendNotificationOutput{Receipt: notify.Receipt{Class: class, Reason: "refused", RetryAfter: retryAfter}, Final: final}
+func failed(class activities.Class, retryAfter time.Duration, final bool) activities.SendNotificationOutput {
+	return activities.SendNotificationOutput{Receipt: activities.Receipt{Class: class, Reason: "refused", RetryAfter: retryAfter}, Final: final}
 }
 
 var (
