@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -41,18 +42,25 @@ func main() {
 	os.Exit(exitError)
 }
 
-// untilSignal ends the context at the first SIGINT or SIGTERM; a second one ends the process at once.
-// PostgreSQL notices that and ends too, and the next start recovers.
+// sameRequest is how long signals count as one: timeout(1) and some terminals send each twice.
+const sameRequest = time.Second
+
+// untilSignal ends the context at the first SIGINT or SIGTERM; another one later ends the process at
+// once. PostgreSQL notices that and ends too, and the next start recovers.
 func untilSignal(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
+		first := time.Now()
 		fmt.Fprintln(os.Stderr, "\nstopping; once more to stop at once")
 		cancel()
-		<-signals
-		os.Exit(exitError)
+		for range signals {
+			if time.Since(first) > sameRequest {
+				os.Exit(exitError)
+			}
+		}
 	}()
 	return ctx, cancel
 }

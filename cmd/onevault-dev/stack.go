@@ -134,7 +134,7 @@ func (s *stack) openLog(context.Context) error {
 	s.runs("log", file.Close)
 	s.log = slog.New(slog.NewMultiHandler(
 		slog.NewJSONHandler(file, &slog.HandlerOptions{Level: slog.LevelInfo}),
-		slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}),
+		newTerminalLog(os.Stderr),
 	))
 	return nil
 }
