@@ -17,6 +17,7 @@ type options struct {
 	dataDir         string
 	ephemeral       bool
 	postgresRestart time.Duration
+	noWorker        bool
 
 	postgres, temporal, ui, api, inbox, smtp portChoice
 
@@ -29,6 +30,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "where everything is kept (default /var/lib/onevault as root, else under the user's cache)")
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep everything in a temporary directory and remove it at the end")
 	flags.DurationVar(&o.postgresRestart, "postgres-restart", 30*time.Second, "start PostgreSQL again this long after it died by itself; 0 leaves it dead")
+	flags.BoolVar(&o.noWorker, "no-worker", false, "start no worker: `onevault worker` runs as a process of its own")
 	o.postgres = portChoice{use: "PostgreSQL", flag: "postgres-port", port: 15432}
 	o.temporal = portChoice{use: "Temporal", flag: "temporal-port", port: 7233}
 	o.ui = portChoice{use: "the Temporal UI", flag: "ui-port", port: 8233}

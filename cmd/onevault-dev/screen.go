@@ -49,7 +49,9 @@ func (s screen) ready(st *stack) {
 		line("Temporal UI", s.paint("36", st.uiURL))
 	}
 	line("Inbox", s.paint("36", st.inbox.HTTPURL())+"   what OneVault sent, as its receivers see it")
-	line("API", s.paint("36", st.apiURL)+"   /healthz /readyz /metrics")
+	if st.apiURL != "" {
+		line("API", s.paint("36", st.apiURL)+"   /healthz /readyz /metrics")
+	}
 	line("Temporal", st.temporalAddress)
 	line("Database", databaseLine(st))
 	line("Data, logs", st.dir.path)
@@ -64,7 +66,11 @@ func (s screen) ready(st *stack) {
 	if st.options.ephemeral {
 		end = "the data goes"
 	}
-	fmt.Fprintf(&b, "\nCollecting and evaluating every %s. Ctrl-C ends everything; %s.\n", cadence, end)
+	work := fmt.Sprintf("Collecting and evaluating every %s.", cadence)
+	if st.options.noWorker {
+		work = "No worker runs: nothing is collected until one is started."
+	}
+	fmt.Fprintf(&b, "\n%s Ctrl-C ends everything; %s.\n", work, end)
 	fmt.Fprint(s, b.String())
 }
 

@@ -227,6 +227,9 @@ func (s *stack) fillVault(ctx context.Context) error {
 // startWorker returns when the worker polls. The worker has a context of its own, so that it ends
 // before what it needs does.
 func (s *stack) startWorker(ctx context.Context) error {
+	if s.options.noWorker {
+		return nil
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
