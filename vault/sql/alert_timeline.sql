@@ -41,7 +41,8 @@ SELECT -- A version that only counts messages happened when the last of them was
   FROM the_alert a
   JOIN monitoring.alert_instance_s s USING (alert_instance_hk)
 UNION ALL
-SELECT l.sent_timestamp, l.load_date, 'NOTIFICATION', 2,
+SELECT -- sent_timestamp is that of the event, the same for all attempts; when each took place, load_date says.
+       greatest(l.load_date, l.sent_timestamp), l.load_date, 'NOTIFICATION', 2,
        l.delivery_status, '', 'workflow', '', 0, coalesce(l.failure_reason, ''),
        NULL, NULL, NULL,
        coalesce(l.event, ''), c.notification_config_bk, coalesce(l.channel_used, ''), coalesce(l.recipient_address, ''),

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"onevault/alert"
+	"onevault/cmd/onevault/command"
+	"onevault/cmd/onevault/output"
+	"onevault/vault"
+)
+
+// alertFields are what matchers can name.
+func alertFields() []string {
+	return []string{"id", "severity", "state", "target", "alert", "definition", "category", "level", "acked_by", "tenant"}
+}
+
+func alertField(l vault.ListedAlert, field string) string {
+	switch field {
+	case "id":
+		return l.ID
+	case "severity":
+		return string(l.Severity)
+	case "state":
+		return string(l.State)
+	case "target":
+		return l.Target
+	case "alert":
+		return l.Name
+	case "definition":
+		return l.Definition
+	case "category":
+		return l.Category
+	case "level":
+		return strconv.Itoa(l.Level)
+	case "acked_by":
+		return l.AcknowledgedBy
+	}
+	return l.Tenant
+}
+
+func alertColumns(now time.Time) []output.Column[vault.ListedAlert] {
+	type row = vault.ListedAlert
+	return []output.Column[row]{
+		{Name: "ID", Cell: func(l row) output.Cell { return output.Text(l.ID) }},
+		{Name: "SEV", Cell: func(l row) output.Cell { return severityCell(l.Severity) }},
+		{Name: "STATE", Cell: func(l row) output.Cell { return stateCell(l.State) }},
+		{Name: "TARGET", Cell: func(l row) output.Cell { return output.Text(l.Target) }},
+		{Name: "ALERT", Cell: func(l row) output.Cell { return output.Text(l.Name) }},
+		{Name: "VALUE", Cell: func(l row) output.Cell { return output.Text(output.Number(l.Value, l.Unit)) }},
+		{Name: "THRESHOLD", Cell: func(l row) output.Cell { return output.Text(threshold(l)) }},
+		{Name: "AGE", Cell: func(l row) output.Cell { return output.Text(output.Age(now, l.TriggeredAt)) }},
+		{Name: "ACKED BY", Cell: func(l row) output.Cell { return output.Text(output.OrNone(l.AcknowledgedBy)) }},
+		{Name: "NEXT", Cell: func(l row) output.Cell { return nextCell(now, l) }},
+		{Name: "DEFINITION", Wide: true, Cell: func(l row) output.Cell { return output.Text(l.Definition) }},
+		{Name: "CATEGORY", Wide: true, Cell: func(l row) output.Cell { return output.Text(l.Category) }},
+		{Name: "LEVEL", Wide: true, Cell: func(l row) output.Cell { return output.Text(strconv.Itoa(l.Level)) }},
+		{Name: "TOLD", Wide: true, Cell: func(l row) output.Cell { return output.Text(strconv.Itoa(l.Notifications)) }},
+		{Name: "RESOLVED BY", Wide: true, Cell: func(l row) output.Cell { return output.Text(output.OrNone(l.ResolvedBy)) }},
+		{Name: "OPENED", Wide: true, Cell: func(l row) output.Cell { return output.Text(output.Moment(l.TriggeredAt)) }},
+	}
+}
+
+func severityCell(s alert.Severity) output.Cell {
+	style := output.Plain
+	switch s {
+	case alert.SeverityCritical:
+		style = output.Bad
+	case alert.SeverityHigh:
+		style = output.Poor
+	case alert.SeverityMedium:
+		style = output.Fair
+	case alert.SeverityLow:
+		style = output.Note
+	}
+	return output.Cell{Text: string(s), Style: style}
+}
+
+func stateCell(s alert.Status) output.Cell {
+	style := output.Plain
+	switch s {
+	case alert.StatusEscalated:
+		style = output.Bad
+	case alert.StatusAcknowledged:
+		style = output.Note
+	case alert.StatusResolved:
+		style = output.Good
+	case alert.StatusSuppressed:
+		style = output.Faint
+	case alert.StatusOpen:
+	}
+	return output.Cell{Text: string(s), Style: style}
+}
+
+func threshold(l vault.ListedAlert) string {
+	if l.Threshold == nil {
+		return output.None
+	}
+	return strings.TrimSpace(l.Operator + " " + output.Number(l.Threshold, l.Unit))
+}
+
+// lateAfter is how long an escalation may be behind before it is said: the vault learns of it a moment
+// after it happened.
+const lateAfter = 5 * time.Second
+
+// nextCell says what happens unless somebody answers. It comes from the vault's own marks, so that a list
+// costs the workflows nothing; an escalation that should have come means that no worker runs.
+func nextCell(now time.Time, l vault.ListedAlert) output.Cell {
+	if l.NextLevel == 0 {
+		return output.Text(output.None)
+	}
+	left := l.NextAt.Sub(now)
+	switch {
+	case left < -lateAfter:
+		return output.Cell{Text: fmt.Sprintf("level %d late by %s", l.NextLevel, output.Span(-left)), Style: output.Bad}
+	case left <= 0:
+		return output.Text(fmt.Sprintf("level %d now", l.NextLevel))
+	}
+	return output.Text(fmt.Sprintf("level %d in %s", l.NextLevel, output.Span(left)))
+}
+
+// shownAlert is `alert show` for programs.
+type shownAlert struct {
+	vault.ListedAlert
+	Told []vault.Told `json:"told"`
+}
+
+func (a *app) showAlert(l vault.ListedAlert, told []vault.Told) error {
+	p := a.printer()
+	switch {
+	case p.Structured():
+		if told == nil {
+			told = []vault.Told{}
+		}
+		return p.Value(shownAlert{l, told})
+	case p.Format == output.Name:
+		_, err := fmt.Fprintln(a.out, l.ID)
+		return err
+	}
+	now := a.now()
+	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", l.ID, p.Paint(severityCell(l.Severity)), p.Paint(stateCell(l.State)),
+		output.Printable(l.Name), output.Printable(l.Target))
+	if err := p.Pairs(alertPairs(now, l)); err != nil {
+		return err
+	}
+	if len(told) == 0 {
+		fmt.Fprintln(a.out, "\nnobody was told")
+		return nil
+	}
+	fmt.Fprintln(a.out, "\ntold:")
+	return output.List(p, told, toldColumns(now), nil)
+}
+
+func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
+	ago := func(at time.Time, words ...string) string {
+		if at.IsZero() {
+			return ""
+		}
+		return strings.Join(append(words, output.Moment(at), "("+output.Age(now, at)+" ago)"), " ")
+	}
+	by := func(at time.Time, who, notes string) string {
+		if at.IsZero() {
+			return ""
+		}
+		text := "by " + who + ", " + ago(at)
+		if notes != "" {
+			text += ": " + notes
+		}
+		return text
+	}
+	next := nextCell(now, l).Text
+	if next == output.None {
+		next = ""
+	}
+	return [][2]string{
+		{"what", l.Description},
+		{"opened", ago(l.TriggeredAt)},
+		{"value", strings.TrimSpace(output.Number(l.Value, l.Unit) + ", threshold " + threshold(l))},
+		{"condition", l.Condition},
+		{"inputs", inputsText(l.Inputs)},
+		{"reason", l.Reason},
+		{"suppressed", l.SuppressionReason},
+		{"acknowledged", by(l.AcknowledgedAt, l.AcknowledgedBy, l.AcknowledgedNotes)},
+		{"resolved", by(l.ResolvedAt, l.ResolvedBy, l.ResolvedNotes)},
+		{"level", strconv.Itoa(l.Level)},
+		{"next", next},
+		{"last change", ago(l.ChangedAt) + via(l.ChangedVia)},
+		{"runbook", l.RunbookURL},
+		{"definition", l.Definition + ", version of " + output.Moment(l.DefinitionVersion)},
+		{"workflow", l.WorkflowID},
+		{"hash key", l.HashKey},
+	}
+}
+
+func via(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " via " + text
+}
+
+// inputsText prints what a condition saw: name=value, in the order of the names.
+func inputsText(inputs json.RawMessage) string {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(inputs, &values) != nil {
+		return string(inputs) // no object: shown as it is
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		parts = append(parts, name+"="+string(values[name]))
+	}
+	return strings.Join(parts, "  ")
+}
+
+func toldColumns(now time.Time) []output.Column[vault.Told] {
+	type row = vault.Told
+	return []output.Column[row]{
+		{Name: "EVENT", Cell: func(t row) output.Cell { return output.Text(t.Event) }},
+		{Name: "CHANNEL", Cell: func(t row) output.Cell { return output.Text(t.Channel) }},
+		{Name: "RECIPIENT", Cell: func(t row) output.Cell { return output.Text(output.OrNone(t.Recipient)) }},
+		{Name: "STATUS", Cell: func(t row) output.Cell { return deliveryCell(t.Status) }},
+		{Name: "AGE", Cell: func(t row) output.Cell { return output.Text(output.Age(now, t.At)) }},
+		{Name: "PROOF OR REASON", Cell: func(t row) output.Cell {
+			return output.Text(proofOrReason(t.Proof, t.Reason, t.PossibleDuplicate))
+		}},
+	}
+}
+
+func deliveryCell(status string) output.Cell {
+	style := output.Plain
+	switch status {
+	case "DELIVERED":
+		style = output.Good
+	case "FAILED", "BOUNCED":
+		style = output.Bad
+	case "PENDING":
+		style = output.Fair
+	}
+	return output.Cell{Text: status, Style: style}
+}
+
+func proofOrReason(proof, reason string, possibleDuplicate bool) string {
+	text := proof
+	if text == "" {
+		text = reason
+	}
+	if possibleDuplicate {
+		text = strings.TrimSpace(text + " (possible duplicate)")
+	}
+	return output.OrNone(text)
+}
+
+// describeOutcome is what the person who acknowledged or resolved reads.
+func describeOutcome(now time.Time, action command.Action, o command.Outcome) string {
+	done := "acknowledged"
+	if action == command.Resolve {
+		done = "resolved"
+	}
+	if !o.Changed {
+		return fmt.Sprintf("%s was %s by %s %s ago already (%s)", o.ID, done, o.Actor, output.Age(now, o.At), output.Moment(o.At))
+	}
+	text := fmt.Sprintf("%s %s by %s", done, o.ID, o.Actor)
+	switch {
+	case o.OnlyInVault():
+		text += " in the vault; its workflow hears of it when it runs"
+	case o.CancelledLevel > 0:
+		text += fmt.Sprintf("; level %d cancelled", o.CancelledLevel)
+	}
+	return text
+}
+
+func momentName(m vault.Moment) string {
+	return m.At.UTC().Format(time.RFC3339Nano) + " " + m.Kind + " " + m.Status
+}
+
+func momentColumns(l vault.ListedAlert) []output.Column[vault.Moment] {
+	type row = vault.Moment
+	return []output.Column[row]{
+		{Name: "WHEN (UTC)", Cell: func(m row) output.Cell { return output.Text(m.At.UTC().Format("2006-01-02 15:04:05.000")) }},
+		{Name: "WHAT", Cell: momentCell},
+		{Name: "WHO", Cell: func(m row) output.Cell { return output.Text(output.OrNone(m.Actor)) }},
+		{Name: "DETAILS", Cell: func(m row) output.Cell { return output.Text(output.OrNone(momentDetails(m, l.Unit))) }},
+		{Name: "RECORDED", Wide: true, Cell: func(m row) output.Cell { return output.Text(output.Moment(m.RecordedAt)) }},
+		{Name: "VIA", Wide: true, Cell: func(m row) output.Cell { return output.Text(output.OrNone(m.Via)) }},
+	}
+}
+
+func momentCell(m vault.Moment) output.Cell {
+	switch m.Kind {
+	case "EVALUATION":
+		return output.Cell{Text: "decided " + m.Status, Style: output.Faint}
+	case "NOTIFICATION":
+		return output.Cell{Text: m.Event + " to " + m.Channel, Style: deliveryCell(m.Status).Style}
+	}
+	if m.Status == "NOTIFIED" {
+		return output.Text("messages counted")
+	}
+	cell := stateCell(alert.Status(m.Status))
+	if m.Status == string(alert.StatusEscalated) {
+		cell.Text += " to level " + strconv.Itoa(m.Level)
+	}
+	return cell
+}
+
+func momentDetails(m vault.Moment, unit string) string {
+	switch {
+	case m.Kind == "EVALUATION":
+		return strings.TrimSpace(m.Result + "  " + inputsText(m.Inputs) + "  " + m.Notes)
+	case m.Kind == "NOTIFICATION":
+		return notificationDetails(m)
+	case m.Status == "NOTIFIED":
+		return fmt.Sprintf("%d delivered so far", m.Messages)
+	case m.Notes != "":
+		return m.Notes
+	case m.Status == string(alert.StatusOpen):
+		return "value " + output.Number(m.Value, unit)
+	}
+	return ""
+}
+
+// notificationDetails tells an intent, an attempt that failed and will be repeated, and an end apart.
+func notificationDetails(m vault.Moment) string {
+	attempt := "attempt " + strconv.Itoa(m.Attempt+1) // the ledger counts retries
+	var text string
+	switch {
+	case m.Status == "PENDING" && m.Class == "":
+		text = attempt + " begun"
+	case m.Status == "PENDING":
+		text = attempt + " " + m.Class + ", will be repeated"
+	default:
+		text = m.Status + " by " + attempt
+		if m.Class != "" {
+			text += " " + m.Class
+		}
+	}
+	if m.DurationMS > 0 {
+		text += fmt.Sprintf(" in %d ms", m.DurationMS)
+	}
+	for _, part := range []string{m.Recipient, m.Proof, m.Notes} {
+		if part != "" {
+			text += ", " + part
+		}
+	}
+	if m.ExternalID != "" {
+		text += ", provider's id " + m.ExternalID
+	}
+	if m.PossibleDuplicate {
+		text += ", possible duplicate"
+	}
+	return text
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"onevault/cmd/onevault/doctor"
+	"onevault/cmd/onevault/output"
+	"onevault/settings"
+	"onevault/workflows"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var taskQueue string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at everything that an alert needs on its way, and say what to do about what is wrong",
+		Long: `Look at settings, vault, Temporal, workers, schedules, definitions and channels. It changes nothing.
+Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if taskQueue = a.setting(taskQueue, settings.TaskQueue); taskQueue == "" {
+				taskQueue = workflows.DefaultTaskQueue
+			}
+			findings := a.examine(cmd.Context(), taskQueue)
+			if err := output.List(a.printer(), findings, findingColumns(), func(f doctor.Finding) string { return f.Check + " " + string(f.Status) }); err != nil {
+				return err
+			}
+			if doctor.Failed(findings) {
+				return &silent{exitError}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&taskQueue, "task-queue", "", "the workers' task queue (default $"+settings.TaskQueue+" or onevault)")
+	return cmd
+}
+
+func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
+	findings := []doctor.Finding{a.examineSettings()}
+	if store, err := a.vault(ctx); err != nil {
+		findings = append(findings, a.finding("vault", err))
+	} else if url, err := a.vaultURL(); err != nil {
+		findings = append(findings, a.finding("vault", err))
+	} else {
+		findings = append(findings, doctor.Vault(ctx, url, store, a.now)...)
+	}
+	options, err := a.temporalOptions()
+	if err != nil {
+		return append(findings, a.finding("temporal", err))
+	}
+	connected, err := a.mustTemporal(ctx)
+	if err != nil {
+		return append(findings, a.finding("temporal", err))
+	}
+	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, a.now())...)
+	for i := range findings {
+		findings[i].Detail = a.withoutPassword(findings[i].Detail)
+	}
+	return findings
+}
+
+// finding turns an error of ours into a finding with the same remedy.
+func (a *app) finding(check string, err error) doctor.Finding {
+	f := a.explain(err)
+	return doctor.Finding{Check: check, Status: doctor.Fail, Detail: a.withoutPassword(f.message), Remedy: f.remedy}
+}
+
+// examineSettings says where the addresses come from. One from the environment and one from a development
+// start usually do not belong together.
+func (a *app) examineSettings() doctor.Finding {
+	finding := doctor.Finding{Check: "settings", Status: doctor.OK}
+	vaultFrom := a.origin(a.databaseURL, settings.DatabaseURL)
+	temporalFrom := a.origin(a.temporalAddress, settings.TemporalAddress)
+	finding.Detail = "vault by " + vaultFrom + ", Temporal by " + temporalFrom
+	if (vaultFrom == fromFile) != (temporalFrom == fromFile) && vaultFrom != fromNowhere && temporalFrom != fromNowhere {
+		finding.Status = doctor.Warn
+		finding.Remedy = "set both " + settings.DatabaseURL + " and " + settings.TemporalAddress + ", or neither"
+	}
+	if _, err := settings.ParseCIDRs(a.values.Get(settings.AllowedCIDRs)); err != nil {
+		return a.finding("settings", err)
+	}
+	return finding
+}
+
+const (
+	fromFlag     = "flag"
+	fromVariable = "variable"
+	fromFile     = "the development start's file"
+	fromNowhere  = "default"
+)
+
+func (a *app) origin(flag, variable string) string {
+	switch {
+	case flag != "":
+		return fromFlag
+	case os.Getenv(variable) != "":
+		return fromVariable
+	case a.values[variable] != "":
+		return fromFile
+	}
+	return fromNowhere
+}
+
+func findingColumns() []output.Column[doctor.Finding] {
+	return []output.Column[doctor.Finding]{
+		{Name: "CHECK", Cell: func(f doctor.Finding) output.Cell { return output.Text(f.Check) }},
+		{Name: "STATUS", Cell: func(f doctor.Finding) output.Cell {
+			style := map[doctor.Status]output.Style{doctor.OK: output.Good, doctor.Warn: output.Fair, doctor.Fail: output.Bad}[f.Status]
+			return output.Cell{Text: string(f.Status), Style: style}
+		}},
+		{Name: "FOUND", Cell: func(f doctor.Finding) output.Cell { return output.Text(f.Detail) }},
+		{Name: "REMEDY", Cell: func(f doctor.Finding) output.Cell { return output.Text(output.OrNone(f.Remedy)) }},
+	}
+}

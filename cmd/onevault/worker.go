@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"onevault/settings"
+	"onevault/worker"
+)
+
+func (a *app) workerCommand() *cobra.Command {
+	var (
+		config        worker.Config
+		collectEvery  string
+		evaluateEvery string
+		allowedCIDRs  string
+	)
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run the worker: collect, evaluate, and see alerts through; SIGTERM ends it in order",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs); err != nil {
+				return err
+			}
+			log := a.logger()
+			config.OnReady = func() { log.Info("ready", "task_queue", config.TaskQueue, "api_addr", config.APIAddr) }
+			return worker.Run(cmd.Context(), config, log)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&config.TaskQueue, "task-queue", "", "Temporal's task queue (default $"+settings.TaskQueue+" or onevault)")
+	flags.StringVar(&collectEvery, "collect-every", "", "how often to measure (default $"+settings.CollectEvery+" or 5m)")
+	flags.StringVar(&evaluateEvery, "evaluate-every", "", "how often to evaluate (default $"+settings.EvaluateEvery+" or as each definition says)")
+	flags.StringVar(&allowedCIDRs, "allowed-cidrs", "", "private networks that channels may reach (default $"+settings.AllowedCIDRs+" or none)")
+	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
+	flags.StringVar(&config.UIURL, "ui-url", "", "base of the Temporal UI, for links in messages (default $"+settings.UIURL+")")
+	return cmd
+}
+
+// fillWorkerConfig puts flags over variables over defaults.
+func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEvery, allowedCIDRs string) error {
+	var err error
+	if config.DatabaseURL, err = a.vaultURL(); err != nil {
+		return err
+	}
+	config.TemporalAddress, config.Namespace = a.chosenTemporalAddress(), a.namespace
+	config.TaskQueue = a.setting(config.TaskQueue, settings.TaskQueue)
+	config.UIURL = a.setting(config.UIURL, settings.UIURL)
+	if config.APIAddr = a.setting(config.APIAddr, settings.APIAddr); config.APIAddr == "" {
+		config.APIAddr = defaultAPIAddr
+	}
+	if config.CollectEvery, err = duration(settings.CollectEvery, a.setting(collectEvery, settings.CollectEvery)); err != nil {
+		return err
+	}
+	if config.EvaluateEvery, err = duration(settings.EvaluateEvery, a.setting(evaluateEvery, settings.EvaluateEvery)); err != nil {
+		return err
+	}
+	if config.AllowedCIDRs, err = settings.ParseCIDRs(a.setting(allowedCIDRs, settings.AllowedCIDRs)); err != nil {
+		return usage(err)
+	}
+	if err := config.Validate(); err != nil {
+		return usage(err)
+	}
+	return nil
+}
+
+// setting is the flag's value, or the variable's.
+func (a *app) setting(flag, variable string) string {
+	if flag != "" {
+		return flag
+	}
+	return a.values.Get(variable)
+}
+
+// duration reads an interval; empty is 0, the default.
+func duration(name, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, usage(fmt.Errorf("%s is %q: write a duration such as 30s or 5m", name, text))
+	}
+	return d, nil
+}
+
+// logger writes for people in a terminal, and JSON for machines everywhere else.
+func (a *app) logger() *slog.Logger {
+	if a.errIsTerminal {
+		return slog.New(slog.NewTextHandler(a.errOut, nil))
+	}
+	return slog.New(slog.NewJSONHandler(a.errOut, nil))
+}
