@@ -57,11 +57,15 @@ func (s screen) ready(st *stack) {
 	line("Data, logs", st.dir.path)
 	fmt.Fprintf(&b, "\nTry next, in another terminal:\n\n")
 	if st.options.ephemeral {
-		line("first", "set -a; . "+settings.EnvFile(st.dir.path)+"; set +a")
+		fmt.Fprintf(&b, "  set -a; . %s; set +a\n", settings.EnvFile(st.dir.path))
 	}
-	line("make demo", "makes a real condition true and shows what happens, step by step")
-	line(besides("onevault"), "alert list")
-	line(besides("onevault"), "doctor")
+	for _, command := range [][2]string{
+		{"make demo", "make a real condition true and see what happens, step by step"},
+		{besides("onevault") + " alert list", "what is open"},
+		{besides("onevault") + " doctor", "whether an alert would reach somebody"},
+	} {
+		fmt.Fprintf(&b, "  %-30s %s\n", command[0], command[1])
+	}
 	end := "the data stays"
 	if st.options.ephemeral {
 		end = "the data goes"

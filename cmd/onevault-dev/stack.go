@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -302,17 +301,4 @@ func searchAttributes() map[string]enumspb.IndexedValueType {
 		attributes[key.GetName()] = key.GetValueType()
 	}
 	return attributes
-}
-
-// besides is a program that is installed beside this one, or only its name, for the PATH.
-func besides(name string) string {
-	self, err := os.Executable()
-	if err != nil {
-		return name
-	}
-	path := filepath.Join(filepath.Dir(self), name)
-	if _, err := os.Stat(path); err != nil {
-		return name
-	}
-	return path
 }

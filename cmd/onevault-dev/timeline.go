@@ -89,7 +89,7 @@ func (t *timeline) show() {
 	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 	t.frame++
 	t.clear()
-	fmt.Fprintf(t.out, "%c          %s, %.1fs", frames[t.frame%len(frames)], t.waiting, time.Since(t.since).Seconds())
+	fmt.Fprintf(t.out, "%c           %s ... %.1fs", frames[t.frame%len(frames)], t.waiting, time.Since(t.since).Seconds())
 }
 
 func (t *timeline) close() {
