@@ -53,12 +53,12 @@ func TestStart_AppliesSettings(t *testing.T) {
 	}
 }
 
-func TestStart_DefaultAllows120Connections(t *testing.T) {
+func TestStart_AllowsTheConnectionsThatItsUsersNeed(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []Config{{}, {Ephemeral: true}} {
+	for want, cfg := range map[int]Config{120: {}, 300: {Ephemeral: true}} {
 		n, err := strconv.Atoi(cfg.serverSettings()["max_connections"])
-		if err != nil || n < 120 {
-			t.Errorf("max_connections %d (%v), want at least 120", n, err)
+		if err != nil || n < want {
+			t.Errorf("max_connections %d (%v), want at least %d", n, err, want)
 		}
 	}
 }
@@ -166,9 +166,10 @@ func TestStart_StopsAnOrphan(t *testing.T) {
 	s.lock = nil
 	again := start(t, Config{Dir: dir})
 	<-s.Done()
-	if again.PID() == s.PID() {
-		t.Error("the same server")
+	if !s.proc.succeeded() {
+		t.Errorf("the orphan ended by %s, want an orderly end", s.proc.state())
 	}
+	execute(t, again.URL("postgres"), "SELECT 1")
 }
 
 func TestStart_LeavesAServerOfOthersAlone(t *testing.T) {
@@ -201,6 +202,8 @@ func TestStart_IgnoresAPIDThatBelongsToAnotherProgram(t *testing.T) {
 	fatalIf(t, err)
 	fatalIf(t, s.Stop())
 	stranger := exec.Command("sleep", "600")
+	// Of the same user: a pid of another user's does not impress the server.
+	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: s.account.credential()}
 	fatalIf(t, stranger.Start())
 	defer func() { _ = stranger.Process.Kill(); _ = stranger.Wait() }()
 	_, rest, _ := strings.Cut(string(note), "\n")
