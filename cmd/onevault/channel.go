@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -149,13 +150,13 @@ func (a *app) testChannel(ctx context.Context, key string) error {
 	if err != nil {
 		return withRemedy(err, "see the channels: onevault channel list --all")
 	}
-	allowed, err := settings.ParseCIDRs(a.values.Get(settings.AllowedCIDRs))
+	allowed, err := a.allowedNetworks()
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	channel, err := notify.Open(notify.Config{
 		Key: row.Key, Name: row.Name, Type: notify.Type(row.Type), Configuration: row.Configuration,
-	}, notify.Options{Allow: allowed})
+	}, notify.Options{Allow: allowed, LookupEnv: a.lookupSecret})
 	if err != nil {
 		return err
 	}
@@ -167,6 +168,26 @@ func (a *app) testChannel(ctx context.Context, key string) error {
 		return &silent{exitError}
 	}
 	return nil
+}
+
+// allowedNetworks are the private networks that a test may reach. Against the vault of a development
+// start that is its own host, where its inbox listens.
+func (a *app) allowedNetworks() ([]netip.Prefix, error) {
+	text := a.values.Get(settings.AllowedCIDRs)
+	if text == "" && a.origin(a.databaseURL, settings.DatabaseURL) == fromFile {
+		text = "127.0.0.0/8,::1/128"
+	}
+	networks, err := settings.ParseCIDRs(text)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return networks, nil
+}
+
+// lookupSecret finds a channel's secret in the environment, or in the file of a development start.
+func (a *app) lookupSecret(name string) (string, bool) {
+	value := a.values.Get(name)
+	return value, value != ""
 }
 
 func (a *app) sendTests(ctx context.Context, key string, channel notify.Channel) (results []tested, accepted bool) {

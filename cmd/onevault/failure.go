@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 
@@ -71,9 +72,18 @@ func (a *app) explain(err error) failure {
 	case errors.As(err, &pgErr):
 		return failure{exitError, err.Error(), databaseRemedy(pgErr)}
 	case vault.Unreachable(err):
-		return failure{exitError, "the vault does not answer: " + err.Error(), "start its server, or correct ONEVAULT_DATABASE_URL; see `onevault doctor`"}
+		return failure{exitError, "the vault does not answer: " + unreachableCause(err), "start its server, or correct ONEVAULT_DATABASE_URL; see `onevault doctor`"}
 	}
 	return failure{code: exitError, message: err.Error()}
+}
+
+// unreachableCause is the network's own word. pgx tells it once per address and per attempt with TLS.
+func unreachableCause(err error) string {
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network.Error()
+	}
+	return err.Error()
 }
 
 func databaseRemedy(err *pgconn.PgError) string {

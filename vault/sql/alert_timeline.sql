@@ -21,8 +21,8 @@ SELECT e.evaluated_at AS at, e.load_date AS recorded_at, 'EVALUATION' AS kind, 0
    AND e.load_end_date IS NULL
  WHERE e.decision NOT IN ('NONE', 'PENDING', 'HOLDING')
 UNION ALL
-SELECT -- A version that only counts messages happened when the last of them was sent.
-       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN s.last_notification_sent ELSE coalesce(s.changed_at, s.load_date) END,
+SELECT -- A version that only counts messages has the changed_at of the one before.
+       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN s.load_date ELSE coalesce(s.changed_at, s.load_date) END,
        s.load_date, 'STATE', 1,
        CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'NOTIFIED' ELSE s.alert_status END, '',
        CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'workflow'
