@@ -74,6 +74,10 @@ func runDemo(ctx context.Context, o *options, out screen, stepTimeout time.Durat
 		return usageError{fmt.Errorf("the demo takes most of a server's connections, so it runs only on the PostgreSQL that onevault-dev starts itself: unset %s for it", settings.DatabaseURL)}
 	}
 	out.note("nothing runs in " + o.place() + ": starting everything first")
+	end := "it ends now; `make run` starts it again, with this history"
+	if o.ephemeral {
+		end = "it ends now, and its data with it"
+	}
 	return runStack(ctx, o, out, func(ctx context.Context, s *stack) error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -82,7 +86,7 @@ func runDemo(ctx context.Context, o *options, out screen, stepTimeout time.Durat
 				cancel(err)
 			}
 		}()
-		return play(ctx, s.addresses(), out, stepTimeout, "it ends now; `make run` starts it again, with this history")
+		return play(ctx, s.addresses(), out, stepTimeout, end)
 	})
 }
 

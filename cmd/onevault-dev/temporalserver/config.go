@@ -90,6 +90,8 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 8096,
 		dynamicconfig.EnableServerVersionCheck.Key():                     false,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.MakeKey("frontend.persistenceMaxQPS"):              10000,
 		dynamicconfig.MakeKey("history.persistenceMaxQPS"):               45000,
 		dynamicconfig.MakeKey("system.forceNexusEndpointRefreshOnRead"):  true,
