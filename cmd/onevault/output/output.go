@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -93,9 +94,12 @@ func toYAML(text []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// oldBool matches strings that readers of YAML 1.1 take for true or false: their quotes stay.
+var oldBool = regexp.MustCompile(`^(?i:y|n|yes|no|on|off)$`)
+
 // useBlockStyle forgets JSON's braces and quotes; the encoder quotes again where a string needs it.
 func useBlockStyle(node *yaml.Node) {
-	if len(node.Content) > 0 || node.Kind == yaml.ScalarNode {
+	if len(node.Content) > 0 || node.Kind == yaml.ScalarNode && !oldBool.MatchString(node.Value) {
 		node.Style = 0
 	}
 	for _, child := range node.Content {
