@@ -64,6 +64,7 @@ type ListedAlert struct {
 	Inputs            json.RawMessage `json:"inputs,omitempty"` // the metrics that the condition saw
 	Reason            string          `json:"reason,omitempty"`
 	Threshold         *float64        `json:"threshold,omitempty"`
+	ThresholdUnit     string          `json:"threshold_unit,omitempty"`
 	Operator          string          `json:"operator,omitempty"`
 	RunbookURL        string          `json:"runbook_url,omitempty"`
 	AutoResolve       bool            `json:"auto_resolve"`
@@ -138,7 +139,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.TriggeredAt, &changed, &a.ChangedVia, &acknowledged, &a.AcknowledgedBy, &a.AcknowledgedNotes,
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
-		&a.Threshold, &a.Operator, &a.RunbookURL, &a.AutoResolve, &escalates, &delayMinutes)
+		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.AutoResolve, &escalates, &delayMinutes)
 	if err != nil {
 		return a, err
 	}

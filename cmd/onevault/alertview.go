@@ -101,7 +101,7 @@ func threshold(l vault.ListedAlert) string {
 	if l.Threshold == nil {
 		return output.None
 	}
-	return strings.TrimSpace(l.Operator + " " + output.Number(l.Threshold, l.Unit))
+	return strings.TrimSpace(l.Operator + " " + output.Number(l.Threshold, l.ThresholdUnit))
 }
 
 // lateAfter is how long an escalation may be behind before it is said: the vault learns of it a moment

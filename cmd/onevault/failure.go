@@ -71,7 +71,7 @@ func (a *app) explain(err error) failure {
 		return failure{exitError, "interrupted", ""}
 	case errors.As(err, &pgErr):
 		return failure{exitError, err.Error(), databaseRemedy(pgErr)}
-	case vault.Unreachable(err):
+	case a.store != nil && vault.Unreachable(err): // without a store it was another address that did not answer
 		return failure{exitError, "the vault does not answer: " + unreachableCause(err), "start its server, or correct ONEVAULT_DATABASE_URL; see `onevault doctor`"}
 	}
 	return failure{code: exitError, message: err.Error()}

@@ -31,7 +31,7 @@ units AS MATERIALIZED (
 ),
 versions AS MATERIALIZED (
     -- Many alerts share a version: what is costly about it is done once.
-    SELECT f.alert_definition_hk, f.fired_under, h.alert_definition_bk, v.*, u.metric_unit
+    SELECT f.alert_definition_hk, f.fired_under, h.alert_definition_bk, v.*, u.metric_unit, t.metric_unit AS threshold_unit
       FROM (SELECT DISTINCT c.alert_definition_hk, c.fired_under FROM chosen c) AS f
       JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
       JOIN LATERAL (
@@ -44,6 +44,8 @@ versions AS MATERIALIZED (
                 LIMIT 1) AS v ON true
       -- The value that fires is that of the first metric which the condition names.
       LEFT JOIN units u ON u.metric_name = (monitoring.compile_condition(v.condition_logic)).identifiers[1]
+      -- The threshold may belong to another: a_bytes > 1000 || b_s > threshold_value.
+      LEFT JOIN units t ON t.metric_name = substring(v.condition_logic FROM '([a-z0-9_]+)\s*(?:[<>]=?|[=!]?=)\s*threshold_value')
 )
 SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        c.alert_instance_bk AS alert_key,
@@ -61,7 +63,7 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        v.alert_definition_bk, v.load_date AS definition_version, v.alert_name, coalesce(v.alert_description, '') AS description,
        v.alert_category, coalesce(c.trigger_details ->> 'condition', v.condition_logic) AS condition,
        c.trigger_details -> 'inputs' AS inputs, coalesce(c.trigger_details ->> 'reason', '') AS reason,
-       v.threshold_value::float8, coalesce(v.threshold_operator, '') AS operator, coalesce(v.runbook_url, '') AS runbook_url,
+       v.threshold_value::float8, coalesce(v.threshold_unit, '') AS threshold_unit, coalesce(v.threshold_operator, '') AS operator, coalesce(v.runbook_url, '') AS runbook_url,
        v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under

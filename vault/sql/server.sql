@@ -7,4 +7,6 @@ SELECT current_setting('server_version') AS version,
        -- NULL while the schema is not there.
        has_table_privilege(to_regclass('monitoring.alert_instance_s'), 'INSERT') AS may_insert,
        EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_stat_statements') AS statements_installed,
-       coalesce(current_setting('shared_preload_libraries', true), '') LIKE '%pg_stat_statements%' AS statements_loaded
+       -- The view hides what the role may not see; current_setting would raise.
+       EXISTS (SELECT FROM pg_settings p
+                WHERE p.name = 'shared_preload_libraries' AND p.setting LIKE '%pg_stat_statements%') AS statements_loaded

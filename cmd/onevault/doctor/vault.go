@@ -23,8 +23,11 @@ const (
 func Vault(ctx context.Context, databaseURL string, store *vault.Store, clock func() time.Time) []Finding {
 	before := clock()
 	server, err := store.Server(ctx)
-	if err != nil {
+	if vault.Unreachable(err) {
 		return []Finding{fail("vault", "start its server, or correct ONEVAULT_DATABASE_URL", "it does not answer: %s", err)}
+	}
+	if err != nil {
+		return []Finding{fail("vault", "correct user, password and database in ONEVAULT_DATABASE_URL, or what the message names", "%s", err)}
 	}
 	findings := []Finding{ok("vault", "PostgreSQL %s, database %s as %s, answered in %s",
 		server.Version, server.Database, server.Role, clock().Sub(before).Round(time.Millisecond))}

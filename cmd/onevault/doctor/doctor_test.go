@@ -1,0 +1,152 @@
+package doctor
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"onevault/vault"
+)
+
+var now = time.Date(2026, 5, 4, 3, 12, 0, 0, time.UTC)
+
+// expect looks for one finding with a status and words in its detail or remedy.
+func expect(t *testing.T, findings []Finding, status Status, words string) {
+	t.Helper()
+	for _, f := range findings {
+		if f.Status == status && strings.Contains(f.Detail+" "+f.Remedy, words) {
+			if status != OK && f.Remedy == "" {
+				t.Errorf("no remedy in %+v", f)
+			}
+			return
+		}
+	}
+	t.Errorf("no %s with %q in %+v", status, words, findings)
+}
+
+func TestJudgeMark_ThreeMissedCyclesAreAFailure(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		ago, every time.Duration
+		want       Status
+	}{
+		{10 * time.Second, 10 * time.Second, OK},
+		{90 * time.Second, 10 * time.Second, OK},
+		{91 * time.Second, 10 * time.Second, Fail},
+		{15 * time.Minute, 0, OK}, // the cadence is unknown: five minutes
+		{17 * time.Minute, 0, Fail},
+	} {
+		if got := judgeMark(now, "collection", now.Add(-c.ago), c.every, "remedy"); got.Status != c.want {
+			t.Errorf("%s ago, every %s: %s", c.ago, c.every, got.Status)
+		}
+	}
+	expect(t, []Finding{judgeMark(now, "collection", time.Time{}, 0, "remedy")}, Fail, "none within 8 days")
+}
+
+func TestJudgeActivity_UnrelayedChangesAreAFailure(t *testing.T) {
+	t.Parallel()
+	i := vault.Inspection{Now: now, LastCollection: now, LastEvaluation: now, Unrelayed: 3, OldestUnrelayed: now.Add(-5 * time.Minute)}
+	expect(t, judgeActivity(i), Fail, "3 changes made in the vault did not reach their workflows, the oldest 5m0s ago")
+	i.Unrelayed = 0
+	if findings := judgeActivity(i); Failed(findings) {
+		t.Errorf("findings = %+v", findings)
+	}
+}
+
+func TestJudgeSkew_CountsOnlyWhatTheRoundTripDoesNotExplain(t *testing.T) {
+	t.Parallel()
+	after := now.Add(4 * time.Second) // a slow answer
+	for there, want := range map[time.Duration]Status{
+		0: OK, 3 * time.Second: OK, -time.Second: OK, 5 * time.Second: OK, -3 * time.Second: Warn, 7 * time.Second: Warn,
+	} {
+		if got := judgeSkew(now, now.Add(there), after); got.Status != want {
+			t.Errorf("%s: %+v", there, got)
+		}
+	}
+}
+
+func TestJudgeDefinitions(t *testing.T) {
+	t.Parallel()
+	heard := []string{"MAIL"}
+	fine := vault.ListedDefinition{Key: "FINE", Channels: heard, LastResult: "FALSE"}
+	for name, c := range map[string]struct {
+		definitions []vault.ListedDefinition
+		status      Status
+		words       string
+	}{
+		"none":          {nil, Fail, "none is enabled"},
+		"fine":          {[]vault.ListedDefinition{fine}, OK, "1 are enabled"},
+		"nobody at all": {[]vault.ListedDefinition{{Key: "A"}, {Key: "B"}}, Fail, "no channel hears any of the 2"},
+		"one unheard":   {[]vault.ListedDefinition{fine, {Key: "QUIET"}}, Warn, "nobody hears QUIET"},
+		"error":         {[]vault.ListedDefinition{{Key: "BROKEN", Channels: heard, LastResult: "ERROR", LastReason: "division by zero"}}, Fail, "BROKEN (division by zero)"},
+		"no data long":  {[]vault.ListedDefinition{{Key: "BLIND", Channels: heard, LastResult: "NO_DATA", NoDataMinutes: 15, ResultSince: now.Add(-16 * time.Minute)}}, Warn, "BLIND"},
+		"no data yet":   {[]vault.ListedDefinition{{Key: "NEW", Channels: heard, LastResult: "NO_DATA", NoDataMinutes: 15, ResultSince: now.Add(-14 * time.Minute)}}, OK, "1 are enabled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expect(t, judgeDefinitions(now, c.definitions), c.status, c.words)
+		})
+	}
+}
+
+func TestJudgeChannels_NamesWhatIsMissingAndNoSecret(t *testing.T) {
+	t.Parallel()
+	channel := func(kind, configuration string) vault.ListedChannel {
+		return vault.ListedChannel{Key: "C", Name: "C", Type: kind, Configuration: json.RawMessage(configuration)}
+	}
+	expect(t, judgeChannels(nil), Fail, "nobody is told")
+	expect(t, judgeChannels([]vault.ListedChannel{channel("PAGERDUTY", `{}`)}), Warn, "cannot send PagerDuty")
+	fine := judgeChannels([]vault.ListedChannel{channel("WEBHOOK", `{"url": "https://example.com/", "secret_env": "HOOK_SECRET"}`)})
+	expect(t, fine, OK, "well-formed")
+	expect(t, fine, OK, "HOOK_SECRET is set can only be seen in the worker's environment")
+	typo := judgeChannels([]vault.ListedChannel{channel("SLACK", `{"webhook_url": "https://hooks.slack.com/services/T0/B0/s3cr3tt0ken", "chanel": "x"}`)})
+	expect(t, typo, Warn, "chanel")
+	for _, f := range typo {
+		if strings.Contains(f.Detail+f.Remedy, "s3cr3t") {
+			t.Errorf("the secret is shown: %+v", f)
+		}
+	}
+}
+
+func TestJudgeServer(t *testing.T) {
+	t.Parallel()
+	no := false
+	expect(t, judgeServer(vault.Server{Role: "reader", MayInsert: &no}), Fail, "reader may not write alerts")
+	expect(t, judgeServer(vault.Server{Role: "reader"}), Warn, "GRANT pg_monitor TO reader")
+	expect(t, judgeServer(vault.Server{Monitor: true}), Warn, "CREATE EXTENSION pg_stat_statements")
+	expect(t, judgeServer(vault.Server{Monitor: true, StatementsInstalled: true, StatementsError: "must be loaded"}), Warn, "shared_preload_libraries")
+	expect(t, judgeServer(vault.Server{StatementsInstalled: true, StatementsLoaded: true, StatementsError: "denied"}), Warn, "denied")
+	expect(t, judgeServer(vault.Server{Superuser: true, StatementsInstalled: true}), OK, "it can be read")
+}
+
+func TestJudgeDeliveries(t *testing.T) {
+	t.Parallel()
+	expect(t, judgeDeliveries(nil), OK, "none of the last hour")
+	expect(t, judgeDeliveries([]vault.FailingDelivery{{Channel: "MAIL", Failed: 2, Uncertain: 1, LastReason: "HTTP 403"}}), Warn, "onevault channel test MAIL")
+}
+
+func TestJudgeSchedule(t *testing.T) {
+	t.Parallel()
+	describe := func(paused bool, created time.Time, runs ...time.Time) *client.ScheduleDescription {
+		s := &client.ScheduleDescription{
+			Schedule: client.Schedule{
+				Spec:  &client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: 10 * time.Second}}},
+				State: &client.ScheduleState{Paused: paused, Note: "lunch"},
+			},
+			Info: client.ScheduleInfo{CreatedAt: created},
+		}
+		for _, run := range runs {
+			s.Info.RecentActions = append(s.Info.RecentActions, client.ScheduleActionResult{ActualTime: run})
+		}
+		return s
+	}
+	long := now.Add(-time.Hour)
+	expect(t, []Finding{judgeSchedule(now, "collect", describe(true, long, now))}, Fail, "onevault schedule resume collect")
+	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, long, long, now.Add(-11*time.Second)))}, OK, "ran last 11s ago")
+	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, long, long))}, Fail, "ran last 1h0m0s ago, though it is due every 10s")
+	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, now.Add(-time.Second)))}, OK, "never ran, created 1s ago")
+	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, long))}, Fail, "never ran")
+}
