@@ -130,7 +130,7 @@ func requireOwnPostgres(ctx context.Context, databaseURL, dir string) error {
 	if err != nil {
 		return fmt.Errorf("reach the vault at %s: %w", hostOf(databaseURL), err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }() // the answer is what counts
 	var data string
 	if err := conn.QueryRow(ctx, `SELECT current_setting('data_directory')`).Scan(&data); err != nil {
 		return fmt.Errorf("ask PostgreSQL where its data is: %w", err)

@@ -321,8 +321,9 @@ func TestTerminalLog_ShowsARepeatedMessageOnceWithoutTheSDKsAttributes(t *testin
 	t.Parallel()
 	var out bytes.Buffer
 	log := slog.New(newTerminalLog(&out))
+	sdk := []any{"Namespace", "default", "WorkflowID", "alert/local/X"}
 	for range 3 {
-		log.With("Namespace", "default", "WorkflowID", "alert/local/X").Error("vault away", "reason", "refused")
+		log.With(sdk...).Error("vault away", "reason", "refused")
 	}
 	log.Info("not for the terminal")
 	if got := strings.Count(out.String(), "\n"); got != 1 {

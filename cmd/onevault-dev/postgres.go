@@ -72,7 +72,7 @@ func createDatabase(ctx context.Context, adminURL string) error {
 	if err != nil {
 		return fmt.Errorf("reach the PostgreSQL that was started: %w", err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }() // the answer is what counts
 	var exists bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, database).Scan(&exists); err != nil {
 		return fmt.Errorf("look for database %s: %w", database, err)
