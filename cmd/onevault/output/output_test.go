@@ -151,8 +151,15 @@ func TestNumber_WithItsUnit(t *testing.T) {
 		unit  string
 		want  string
 	}{
-		{412, "s", "412s"}, {93.456, "%", "93.46%"}, {1.5 * (1 << 30), "bytes", "1.5 GiB"}, {187, "count", "187"},
-		{187, "connections", "187"}, {0.00001234, "", "1.23e-05"}, {12, "xids", "12 xids"}, {3, "bytes", "3 B"}, {2e15, "bytes", "1818.99 TiB"},
+		{412, "s", "412s"},
+		{93.456, "%", "93.46%"},
+		{1.5 * (1 << 30), "bytes", "1.5 GiB"},
+		{187, "count", "187"},
+		{187, "connections", "187"},
+		{0.00001234, "", "1.23e-05"},
+		{12, "xids", "12 xids"},
+		{3, "bytes", "3 B"},
+		{2e15, "bytes", "1818.99 TiB"},
 	} {
 		if got := output.Number(&c.value, c.unit); got != c.want {
 			t.Errorf("%v %s is %q, want %q", c.value, c.unit, got, c.want)

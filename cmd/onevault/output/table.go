@@ -55,6 +55,7 @@ func List[T any](p Printer, rows []T, columns []Column[T], name func(T) string) 
 			fmt.Fprintln(&text, name(row))
 		}
 		return p.write(text.String())
+	case Table, Wide:
 	}
 	if len(rows) == 0 {
 		return nil
