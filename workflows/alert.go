@@ -130,7 +130,7 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 		}
 		switch item.Kind {
 		case alert.TransitionFired:
-			if t := r.group.Fire(item, workflow.Now(ctx)); t != nil {
+			if t := r.group.Fire(item, now(ctx)); t != nil {
 				r.recordOpening(t, item)
 				fired = append(fired, t)
 			}
@@ -236,7 +236,7 @@ func (r *alertRun) escalate(ctx workflow.Context) {
 		}
 		deadline := r.group.NextEscalation()
 		changed, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-			Timeout:      deadline.Sub(workflow.Now(ctx)),
+			Timeout:      deadline.Sub(now(ctx)),
 			TimerOptions: workflow.TimerOptions{Summary: "escalate unless acknowledged"},
 		}, func() bool { return !r.group.NextEscalation().Equal(deadline) })
 		if err != nil {
@@ -251,8 +251,8 @@ func (r *alertRun) escalate(ctx workflow.Context) {
 // raise tells of each level in a message of its own: a group may hold alerts of several ages.
 func (r *alertRun) raise(ctx workflow.Context) {
 	byLevel := map[int][]*alert.Tracked{}
-	for _, t := range r.group.Escalate(workflow.Now(ctx)) {
-		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", workflow.Now(ctx)))
+	for _, t := range r.group.Escalate(now(ctx)) {
+		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", now(ctx)))
 		byLevel[t.Level] = append(byLevel[t.Level], t)
 	}
 	for _, level := range workflow.DeterministicKeys(byLevel) {

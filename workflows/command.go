@@ -51,7 +51,7 @@ func (r *alertRun) command(ctx workflow.Context, c alert.Command, change func(*a
 	if err != nil {
 		return alert.CommandResult{}, refuse(err)
 	}
-	at := workflow.Now(ctx)
+	at := now(ctx)
 	changed := make([]bool, len(selected))
 	cancelled := make([]int, len(selected))
 	for i, t := range selected {

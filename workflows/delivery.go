@@ -34,7 +34,7 @@ func (d *delivery) concerns(alerts []*alert.Tracked) bool {
 // tell brings one message about alerts to everybody who hears them: one per channel and recipient,
 // each in a coroutine of its own, so that a slow provider delays nobody else.
 func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked) {
-	at := workflow.Now(ctx)
+	at := now(ctx)
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()
@@ -62,7 +62,7 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 	if len(alerts) == 0 {
 		return
 	}
-	at := workflow.Now(ctx)
+	at := now(ctx)
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()

@@ -46,7 +46,7 @@ func Evaluate(ctx workflow.Context, in EvaluateInput) (EvaluateResult, error) {
 	}
 	result := EvaluateResult{Evaluated: out.Evaluated, Results: out.Results, Decisions: out.Decisions, Fallback: out.Fallback}
 	if !previous.DownSince.IsZero() {
-		if err := bring(ctx, in.Target, vaultBack(in.Target, previous, workflow.Now(ctx))); err != nil {
+		if err := bring(ctx, in.Target, vaultBack(in.Target, previous, now(ctx))); err != nil {
 			// Said again by the next run, until the workflow heard it.
 			result.DownSince, result.Problem = previous.DownSince, "the alert could not be told that the vault is back: "+err.Error()
 		}
@@ -76,7 +76,7 @@ func vaultDown(ctx workflow.Context, in EvaluateInput, previous EvaluateResult, 
 	}
 	result := EvaluateResult{Fallback: previous.Fallback, DownSince: previous.DownSince, Problem: rootMessage(cause)}
 	if result.DownSince.IsZero() {
-		result.DownSince = workflow.Now(ctx).UTC().Truncate(time.Microsecond)
+		result.DownSince = now(ctx)
 	}
 	workflow.GetLogger(ctx).Error("vault unusable, nothing is evaluated", "since", result.DownSince, "error", result.Problem)
 	if !result.Fallback.Enabled {

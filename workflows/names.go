@@ -2,7 +2,12 @@
 // It reads no clock, no environment, no database.
 package workflows
 
-import "strings"
+import (
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+)
 
 // DefaultTaskQueue is where workers listen unless ONEVAULT_TASK_QUEUE says otherwise.
 const DefaultTaskQueue = "onevault"
@@ -26,3 +31,7 @@ func AlertWorkflowID(target, definition, tenant string) string {
 
 // IsAlertWorkflowID tells the id of an alert's workflow from other ids that people type.
 func IsAlertWorkflowID(id string) bool { return strings.HasPrefix(id, "alert/") }
+
+// now is the workflow's clock in UTC, cut to the microseconds that PostgreSQL keeps: a time that enters
+// a row is then the same wherever it is read again.
+func now(ctx workflow.Context) time.Time { return workflow.Now(ctx).UTC().Truncate(time.Microsecond) }
