@@ -279,6 +279,7 @@ type ListedDefinition struct {
 	LastEvaluatedAt    time.Time `json:"last_evaluated_at,omitzero"`
 	ResultSince        time.Time `json:"result_since,omitzero"`
 	NoDataMinutes      int       `json:"no_data_minutes"`
+	NoDataState        string    `json:"no_data_state"` // NO_DATA, ALERT, OK (missing data is fine), KEEP
 	OpenAlerts         int       `json:"open_alerts"`
 	Channels           []string  `json:"channels"` // keys of the channels that hear it
 }
@@ -300,7 +301,7 @@ func scanListedDefinition(row pgx.CollectableRow) (ListedDefinition, error) {
 	err := row.Scan(&d.Key, &d.Name, &d.Description, &d.Category, &d.Severity, &d.MetricSource, &d.Condition, &d.ClearCondition,
 		&d.Threshold, &d.Operator, &d.EveryMinutes, &d.Enabled, &d.AutoResolve, &d.EscalationEnabled, &d.EscalationMinutes,
 		&d.SuppressionMinutes, &d.RunbookURL, &version, &d.ModifiedBy, &d.LastTarget, &d.LastResult, &d.LastReason,
-		&evaluated, &since, &d.NoDataMinutes, &d.OpenAlerts, &d.Channels)
+		&evaluated, &since, &d.NoDataMinutes, &d.NoDataState, &d.OpenAlerts, &d.Channels)
 	d.Version, d.LastEvaluatedAt, d.ResultSince = version.Time, evaluated.Time, since.Time
 	return d, err
 }

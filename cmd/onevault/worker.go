@@ -26,9 +26,7 @@ func (a *app) workerCommand() *cobra.Command {
 			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs); err != nil {
 				return err
 			}
-			log := a.logger()
-			config.OnReady = func() { log.Info("ready", "task_queue", config.TaskQueue, "api_addr", config.APIAddr) }
-			return worker.Run(cmd.Context(), config, log)
+			return worker.Run(cmd.Context(), config, a.logger())
 		},
 	}
 	flags := cmd.Flags()

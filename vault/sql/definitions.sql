@@ -8,7 +8,7 @@ SELECT h.alert_definition_bk AS key, d.alert_name AS name, coalesce(d.alert_desc
        d.escalation_delay_minutes, d.suppression_window_minutes, coalesce(d.runbook_url, '') AS runbook_url,
        d.load_date AS version, coalesce(d.last_modified_by, '') AS modified_by,
        coalesce(e.target_name, '') AS last_target, coalesce(e.result, '') AS last_result, coalesce(e.reason, '') AS last_reason,
-       e.evaluated_at AS last_evaluated_at, e.result_since, d.no_data_minutes,
+       e.evaluated_at AS last_evaluated_at, e.result_since, d.no_data_minutes, d.no_data_state,
        (SELECT count(*)
           FROM monitoring.alert_instance_h ih
           JOIN monitoring.alert_instance_s i ON i.alert_instance_hk = ih.alert_instance_hk AND i.load_end_date IS NULL
