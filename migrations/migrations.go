@@ -211,7 +211,7 @@ func checkServer(ctx context.Context, db *sql.DB) error {
 	err := db.QueryRowContext(ctx, `
 		SELECT current_setting('server_version_num')::int, current_database(), current_user,
 		       has_database_privilege(current_database(), 'CREATE'),
-		       coalesce(current_setting('shared_preload_libraries', true), '')`).Scan(&version, &name, &user, &mayCreate, &loaded)
+		       coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'), '')`).Scan(&version, &name, &user, &mayCreate, &loaded)
 	if err != nil {
 		return explain(fmt.Errorf("ask the database what it is: %w", err))
 	}
@@ -235,7 +235,7 @@ func checkStatements(ctx context.Context, db *sql.DB, preloaded string) error {
 		return fmt.Errorf("look for pg_stat_statements: %w", err)
 	case !installed && !available:
 		return errors.New("the extension pg_stat_statements is not on the server; install the package postgresql-contrib of its version")
-	// Only superusers and pg_read_all_settings may see the setting; an empty value then proves nothing.
+	// pg_settings shows it only to superusers and pg_read_all_settings; an empty value proves nothing.
 	case preloaded != "" && !strings.Contains(preloaded, "pg_stat_statements"):
 		return errors.New("the server does not load pg_stat_statements; run ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements' (keep what stands there) and restart it")
 	}
