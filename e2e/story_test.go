@@ -366,3 +366,13 @@ func (s *story) timeline() string {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
+// names reports whether a message names a definition by its name, and no longer one.
+func names(m inbox.Message, definition string) bool {
+	return strings.Contains(m.Subject, "Story "+definition+" ")
+}
+
+// hasKey reports whether a webhook's id is about an alert of the definition.
+func hasKey(m inbox.Message, definition string) bool {
+	return strings.Contains(m.Key, "||"+definition+"||")
+}

@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"onevault/activities"
+	"onevault/alert"
+	"onevault/inbox"
+	"onevault/settings"
+)
+
+func TestVaultKilledAndStarted_PagesMeanwhileAndHoldsAllAfterwards(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, "outage")
+	s := tell(t, &r.world, "E2E_OUTAGE")
+	awaitReady(t, r.startWorker())
+	s.define(rule{suppression: 60}, holds)
+	opened := s.awaitState("OPEN")
+	s.awaitTold("FIRED", 3)
+
+	// The server dies while another alert is firing: recorded, and nobody told yet.
+	const firing = "E2E_OUTAGE_FIRING"
+	listener := r.listen()
+	s.defineAs(firing, rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, holds)
+	awaitOutbox(t, listener)
+	r.killPostgres()
+	down := time.Now()
+
+	r.awaitDevInbox(activities.VaultUnreachableKey, 3, down)
+	t.Logf("told that the vault is unreachable after %s, at a cadence of %s", time.Since(down).Round(time.Millisecond), cadence)
+	if told := time.Since(down); told > 2*cadence {
+		t.Errorf("told after %s, want two collection periods, %s", told.Round(time.Millisecond), 2*cadence)
+	}
+	r.must(t, "alert", "ack", "alert/local/"+activities.VaultUnreachableKey, "-m", "restarting it")
+	r.must(t, "alert", "ack", "alert/local/"+s.key, "-m", "while the vault is down")
+	status, err := r.status(t.Context(), s.key)
+	if err != nil || status.Alerts[0].Status != alert.StatusAcknowledged {
+		t.Fatalf("the workflow of the open alert: %+v, %v", status, err)
+	}
+
+	r.startPostgres()
+	back := time.Now()
+	unreachable := r.awaitState(t, activities.VaultUnreachableKey, "RESOLVED")
+	r.awaitTold(t, activities.VaultUnreachableKey, "RESOLVED", 3)
+	t.Logf("resolved and told so %s after the vault was back", time.Since(back).Round(time.Millisecond))
+	r.mustHoldAll(unreachable.Key)
+
+	taken := s.awaitState("ACKNOWLEDGED")
+	if taken.Actor != "dana" || taken.ChangedAt.After(back) || taken.RecordedAt.Before(back) {
+		t.Errorf("acknowledged during the outage, recorded as %s; want by dana, changed before %s and recorded after it", taken, stamp(back))
+	}
+	r.awaitTold(t, firing, "FIRED", 1)
+	s.define(rule{suppression: 60}, clears)
+	s.defineAs(firing, rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, clears)
+	s.awaitTold("RESOLVED", 3)
+	r.awaitTold(t, firing, "RESOLVED", 1)
+	s.mustStates(opened.Key, "OPEN", "ACKNOWLEDGED", "RESOLVED")
+	s.mustReceive(opened.ID, "FIRED", "RESOLVED")
+	s.mustOnce(firing)
+	s.exportHistoryOf(activities.VaultUnreachableKey, "vault-down")
+}
+
+// mustHoldAll: states in order, and for each of the three development channels an intent and its outcome
+// for both events, in order, nothing doubled.
+func (r *rig) mustHoldAll(key string) {
+	r.t.Helper()
+	versions, err := r.versions(r.t.Context(), activities.VaultUnreachableKey)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if got, want := states(versions, key), []string{"OPEN", "ACKNOWLEDGED", "RESOLVED"}; !slices.Equal(got, want) {
+		r.t.Errorf("states of %s are %v, want %v", key, got, want)
+	}
+	entries, err := r.ledger(r.t.Context(), activities.VaultUnreachableKey)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, channel := range []string{"DEV_EMAIL", "DEV_SLACK", "DEV_WEBHOOK"} {
+		var got []string
+		for _, e := range entries {
+			if e.Channel == channel && e.Alert == key {
+				got = append(got, e.Event+" "+e.Status)
+			}
+		}
+		if want := []string{"FIRED PENDING", "FIRED DELIVERED", "RESOLVED PENDING", "RESOLVED DELIVERED"}; !slices.Equal(got, want) {
+			r.t.Errorf("the ledger of %s is %v, want %v", channel, got, want)
+		}
+	}
+	for _, m := range r.devInbox(activities.VaultUnreachableKey) {
+		if m.Copy != 1 {
+			r.t.Errorf("%s was told twice: %s", m.Channel, m.Subject)
+		}
+	}
+	if n := len(r.devInbox(activities.VaultUnreachableKey)); n != 6 {
+		r.t.Errorf("the development inbox has %d messages about it, want 6", n)
+	}
+}
+
+// mustOnce: one alert of the definition, told of by webhook once of each event.
+func (s *story) mustOnce(definition string) {
+	s.t.Helper()
+	versions, err := s.w.versions(s.t.Context(), definition)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if keys := keysOf(versions); len(keys) != 1 {
+		s.t.Fatalf("%s has %d alerts, want 1: %v", definition, len(keys), versions)
+	}
+	if got, want := s.received(inbox.Webhook, versions[0].Key), []string{"FIRED", "RESOLVED"}; !slices.Equal(got, want) {
+		s.t.Errorf("the receiver was told %v of %s, want %v", got, definition, want)
+	}
+}
+
+// devInbox are the messages in the development inbox that concern a definition.
+func (w *world) devInbox(definition string) []inbox.Message {
+	response, err := http.Get(w.env[settings.InboxURL] + "/api/messages?after=0")
+	if err != nil {
+		return nil // asked again by who waits; who counts finds none
+	}
+	defer response.Body.Close()
+	var list struct{ Messages []inbox.Message }
+	if err := json.NewDecoder(response.Body).Decode(&list); err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(list.Messages, func(m inbox.Message) bool {
+		return m.Refused || !strings.Contains(m.Subject+m.Text+m.Raw, definition)
+	})
+}
+
+// awaitDevInbox waits for so many messages about a definition.
+func (r *rig) awaitDevInbox(definition string, count int, since time.Time) {
+	r.t.Helper()
+	eventually(r.t, patience, definition+" in the development inbox", func(context.Context) (bool, any, error) {
+		list := r.devInbox(definition)
+		for _, m := range list {
+			if m.ReceivedAt.Before(since) {
+				return false, list, nil
+			}
+		}
+		return len(list) == count, len(list), nil
+	})
+}
