@@ -62,7 +62,8 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	defer stop()
 
 	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain}
-	intents := entriesOf(in, "PENDING")
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	intents := entriesOf(in, "PENDING", at)
 	finding, err := n.begin(ctx, intents)
 	switch {
 	case err != nil:
@@ -82,7 +83,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out.Receipt = n.send(ctx, in, message)
 	out.Final = isFinal(in, out.Receipt.Class)
 
-	outcomes := outcomesOf(in, out)
+	outcomes := outcomesOf(in, out, at)
 	if err := n.finish(ctx, outcomes); err != nil {
 		n.Log.WarnContext(ctx, "outcome not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, outcomes...)
@@ -127,19 +128,20 @@ func (n *Notifications) finish(ctx context.Context, outcomes []vault.LedgerEntry
 	return err
 }
 
-func entriesOf(in SendNotificationInput, status string) []vault.LedgerEntry {
+// entriesOf makes one entry per alert that the message tells of; at is when the attempt began.
+func entriesOf(in SendNotificationInput, status string, at time.Time) []vault.LedgerEntry {
 	entries := make([]vault.LedgerEntry, 0, len(in.Message.Alerts))
 	for _, a := range in.Message.Alerts {
 		entries = append(entries, vault.LedgerEntry{
 			AlertKey: a.Key, ChannelKey: in.Channel.Key, ChannelType: in.Channel.Type, Recipient: in.Recipient,
-			Event: in.Event, DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: in.Message.At,
+			Event: in.Event, DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: at,
 			PossibleDuplicate: in.Uncertain,
 		})
 	}
 	return entries
 }
 
-func outcomesOf(in SendNotificationInput, out SendNotificationOutput) []vault.LedgerEntry {
+func outcomesOf(in SendNotificationInput, out SendNotificationOutput, at time.Time) []vault.LedgerEntry {
 	status := "PENDING" // another attempt follows
 	switch {
 	case out.Receipt.Class == notify.Accepted:
@@ -147,7 +149,7 @@ func outcomesOf(in SendNotificationInput, out SendNotificationOutput) []vault.Le
 	case out.Final:
 		status = "FAILED"
 	}
-	entries := entriesOf(in, status)
+	entries := entriesOf(in, status, at)
 	for i := range entries {
 		e := &entries[i]
 		e.Class, e.Reason, e.Proof = string(out.Receipt.Class), out.Receipt.Reason, out.Receipt.Proof

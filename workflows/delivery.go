@@ -145,18 +145,18 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 	var last activities.SendNotificationOutput
 	for attempt := 0; ; attempt++ {
 		if d.moot() {
-			r.withdraw(d, attempt, last, uncertain)
+			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
 		}
 		out, err := r.send(ctx, d, attempt, uncertain)
 		if temporal.IsCanceledError(err) {
-			r.withdraw(d, attempt, last, uncertain)
+			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
 		}
 		if err != nil {
 			// The worker died in the attempt. Once more, flagged; a second death leaves it uncertain.
 			if uncertain {
-				r.giveUp(d, attempt, err)
+				r.giveUp(ctx, d, attempt, err)
 				return false
 			}
 			uncertain = true
@@ -176,7 +176,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		}
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
 		if err := workflow.NewTimerWithOptions(ctx, pause(d.channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
-			r.withdraw(d, attempt, last, uncertain)
+			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
 		}
 	}
@@ -220,33 +220,33 @@ func (r *alertRun) count(class activities.Class) {
 
 // withdraw closes the ledger of a message that is not needed any more. One that was never begun has no
 // ledger to close; one whose outcome nobody knows is not called withdrawn.
-func (r *alertRun) withdraw(d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
+func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
 	switch {
 	case uncertain:
-		r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
 		return
 	}
-	r.recorder.ledger(r.ledgerOf(d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.
-func (r *alertRun) giveUp(d *delivery, attempt int, err error) {
+func (r *alertRun) giveUp(ctx workflow.Context, d *delivery, attempt int, err error) {
 	r.group.Failed++
 	for _, t := range d.alerts {
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}
 	receipt := activities.Receipt{Class: activities.Uncertain}
-	r.recorder.ledger(r.ledgerOf(d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
 }
 
-func (r *alertRun) ledgerOf(d *delivery, attempt int, status string, receipt activities.Receipt, reason string) []activities.LedgerEntry {
+func (r *alertRun) ledgerOf(ctx workflow.Context, d *delivery, attempt int, status string, receipt activities.Receipt, reason string) []activities.LedgerEntry {
 	entries := make([]activities.LedgerEntry, 0, len(d.alerts))
 	for _, t := range d.alerts {
 		entries = append(entries, activities.LedgerEntry{
 			AlertKey: t.Key, ChannelKey: d.channel.Key, ChannelType: d.channel.Type, Recipient: d.recipient, Event: d.event,
-			DeliveryKey: d.message.Key, Status: status, Attempt: attempt, At: d.message.At, Class: string(receipt.Class), Reason: reason,
+			DeliveryKey: d.message.Key, Status: status, Attempt: attempt, At: now(ctx), Class: string(receipt.Class), Reason: reason,
 			PossibleDuplicate: receipt.Class == activities.Uncertain,
 		})
 	}
