@@ -27,10 +27,13 @@ type dataDir struct {
 func openDataDir(o *options) (*dataDir, error) {
 	d := &dataDir{path: o.dataDir, ephemeral: o.ephemeral}
 	var err error
-	if d.ephemeral {
+	if d.path == "" {
 		d.path, err = os.MkdirTemp("", "onevault-")
 	} else {
 		err = os.MkdirAll(d.path, 0o711)
+	}
+	if err == nil && d.ephemeral {
+		err = requireEmpty(d.path) // what is removed at the end must be ours
 	}
 	if err == nil && d.ephemeral {
 		err = os.Chmod(d.path, 0o711) // as root, PostgreSQL's own account has to pass through
@@ -45,6 +48,15 @@ func openDataDir(o *options) (*dataDir, error) {
 		d.unclean = true
 	}
 	return d, d.removeEnvFile()
+}
+
+// requireEmpty refuses a directory that holds anything.
+func requireEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("--ephemeral removes %s at its end, and it is not empty: name an empty directory, or leave --data-dir out", dir)
+	}
+	return err
 }
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }

@@ -249,7 +249,7 @@ func TestStart_NamesTheFlagOfAPortInUse(t *testing.T) {
 func TestStart_RefusesContradictions(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"--api-port", "99999"}, {"--ephemeral", "--data-dir", "x"}, {"--postgres-restart", "-1s"}, {"--no-such-flag"},
+		{"--api-port", "99999"}, {"--postgres-restart", "-1s"}, {"--no-such-flag"},
 	} {
 		out, err := command(t.Context(), args...).CombinedOutput()
 		if exitCode(err) != exitUsage || !strings.Contains(string(out), strings.TrimPrefix(args[0], "--")) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +27,7 @@ type options struct {
 
 func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "where everything is kept (default /var/lib/onevault as root, else under the user's cache)")
-	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep everything in a temporary directory and remove it at the end")
+	flags.BoolVar(&o.ephemeral, "ephemeral", false, "remove the data at the end; without --data-dir they stand in a temporary directory")
 	flags.DurationVar(&o.postgresRestart, "postgres-restart", 30*time.Second, "start PostgreSQL again this long after it died by itself; 0 leaves it dead")
 	flags.BoolVar(&o.noWorker, "no-worker", false, "start no worker: `onevault worker` runs as a process of its own")
 	o.postgres = portChoice{use: "PostgreSQL", flag: "postgres-port", port: 15432}
@@ -57,13 +56,10 @@ func (o *options) complete(flags *pflag.FlagSet) error {
 	if o.postgresRestart < 0 {
 		return fmt.Errorf("--postgres-restart %s: want a time to wait, or 0 for never", o.postgresRestart)
 	}
-	if o.ephemeral && o.dataDir != "" {
-		return errors.New("--ephemeral and --data-dir exclude each other: an ephemeral directory is removed at the end")
-	}
 	o.databaseURL = os.Getenv(settings.DatabaseURL)
 	o.temporalAddress = os.Getenv(settings.TemporalAddress)
 	o.uiURL = os.Getenv(settings.UIURL)
-	if o.ephemeral {
+	if o.ephemeral && o.dataDir == "" {
 		return nil
 	}
 	return o.completeDataDir()

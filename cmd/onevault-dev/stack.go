@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -229,6 +229,10 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if s.options.noWorker {
 		return nil
 	}
+	networks, err := settings.ParseCIDRs(allowedNetworks())
+	if err != nil {
+		return usageError{err}
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
@@ -241,7 +245,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			TaskQueue:       taskQueue(),
 			CollectEvery:    cadence,
 			EvaluateEvery:   cadence,
-			AllowedCIDRs:    []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			AllowedCIDRs:    networks,
 			APIAddr:         api,
 			UIURL:           s.uiURL,
 			OnReady:         func() { close(ready) },
@@ -269,15 +273,23 @@ func (s *stack) writeEnvFile(context.Context) error {
 	return settings.WriteEnvFile(s.dir.path, s.addresses())
 }
 
-// addresses are the variables of the contract.
+// addresses are the variables of the contract, and what `onevault channel test` needs to reach the inbox
+// as the worker does. The file is its owner's alone.
 func (s *stack) addresses() settings.Values {
 	return settings.Values{
+		settings.AllowedCIDRs:    allowedNetworks(),
+		webhookSecretVariable:    os.Getenv(webhookSecretVariable),
 		settings.DatabaseURL:     s.databaseURL,
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,
 		settings.APIURL:          s.apiURL,
 		settings.InboxURL:        s.inbox.HTTPURL(),
 	}
+}
+
+// allowedNetworks adds the loopback, where the inbox is, to what the user allows.
+func allowedNetworks() string {
+	return strings.TrimPrefix(os.Getenv(settings.AllowedCIDRs)+",127.0.0.0/8,::1/128", ",")
 }
 
 func namespace() string {
