@@ -173,6 +173,8 @@ func (p *parts) register() sdkworker.Worker {
 		MaxConcurrentWorkflowTaskPollers: 10,
 		MaxConcurrentActivityTaskPollers: 10,
 		WorkerStopTimeout:                10 * time.Second,
+		// How long a task waits for the worker that knows its workflow: a killed one costs no more than this.
+		StickyScheduleToStartTimeout: 3 * time.Second,
 	})
 	w.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
