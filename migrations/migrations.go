@@ -263,6 +263,10 @@ func explain(err error) error {
 	switch pgErr.Code {
 	case "42501":
 		hint = "give the role the privilege, or run `onevault migrate up` once with ONEVAULT_DATABASE_URL of the database's owner"
+		// The owner of a database may not add every extension to it; who may differs by provider.
+		if strings.Contains(pgErr.Message, "extension") {
+			hint = "as a superuser (or the role that your provider gives for it) run once in this database: CREATE EXTENSION pg_stat_statements"
+		}
 	case "3D000":
 		hint = "create it: CREATE DATABASE onevault"
 	case "28P01", "28000":
