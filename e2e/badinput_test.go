@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"onevault/settings"
 )
 
@@ -65,6 +67,31 @@ func TestDatabaseWithoutPrivileges_IsExplained(t *testing.T) {
 	refused(t, r, 1, "e2e_stranger", "GRANT CREATE ON DATABASE")
 	if strings.Contains(r.text, smtpPassword) {
 		t.Errorf("the error holds the password")
+	}
+}
+
+func TestOwnerWhoIsNoSuperuser_MigratesOnceTheExtensionIsThere(t *testing.T) {
+	t.Parallel()
+	w := sharedWorld(t)
+	superuser, owner := emptyDatabase(t, w, "e2e_owner")
+	if _, err := w.db.Exec(t.Context(), "ALTER DATABASE e2e_owner OWNER TO e2e_owner"); err != nil {
+		t.Fatal(err)
+	}
+	migrate := func() ran {
+		return execute(t, "migrate", program.cli, []string{settings.DatabaseURL + "=" + owner}, "migrate", "up")
+	}
+	refused(t, migrate(), 1, "CREATE EXTENSION pg_stat_statements")
+
+	conn, err := pgx.Connect(t.Context(), superuser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "CREATE EXTENSION pg_stat_statements"); err != nil {
+		t.Fatal(err)
+	}
+	if r := migrate(); r.code != 0 {
+		t.Errorf("exit code %d\n%s", r.code, r.text)
 	}
 }
 

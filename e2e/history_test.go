@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,7 +41,7 @@ func (s *story) exportHistory(name string) { s.t.Helper(); s.exportHistoryOf(s.k
 
 func (s *story) exportHistoryOf(definition, name string) {
 	s.t.Helper()
-	if !*export {
+	if *export == "" || !regexp.MustCompile("^("+*export+")$").MatchString(name) {
 		return
 	}
 	id := workflows.AlertWorkflowID("local", definition, "")
@@ -60,14 +62,31 @@ func (s *story) exportHistoryOf(definition, name string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	path := filepath.Join("..", "workflows", "testdata", "history", "alert-"+name+".json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
+	path, err := addFixture("alert-"+name, text)
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Logf("wrote %s with %d events", path, len(h.GetEvents()))
+}
+
+// addFixture writes a fixture under the first free name: alert-cleared.json, alert-cleared-2.json, ... A
+// recorded one stands for workflows that may still run, so it stays.
+func addFixture(name string, text []byte) (string, error) {
+	for i := 1; ; i++ {
+		path := filepath.Join("..", "workflows", "testdata", "history", name+".json")
+		if i > 1 {
+			path = strings.TrimSuffix(path, ".json") + fmt.Sprintf("-%d.json", i)
+		}
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = file.Write(text)
+		return path, errors.Join(err, file.Close())
+	}
 }
 
 // scrub takes out of a history what belongs to the machine that it was recorded on, so that a fixture

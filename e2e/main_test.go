@@ -7,7 +7,8 @@
 //
 //	go test ./e2e                                   the binaries are built first
 //	ONEVAULT_DEV_BINARY=bin/onevault-dev ONEVAULT_BINARY=bin/onevault go test ./e2e
-//	go test ./e2e -export                           also rewrites workflows/testdata/history
+//	go test ./e2e -export 'cleared|escalated'       also adds the histories of these cases to
+//	                                                workflows/testdata/history; none is ever rewritten
 package e2e_test
 
 import (
@@ -30,8 +31,8 @@ const (
 	cliBinary = "ONEVAULT_BINARY"
 )
 
-// export has the stories write the histories of their alerts' workflows as fixtures of the replay test.
-var export = flag.Bool("export", false, "write the histories of the stories to workflows/testdata/history")
+// export has the stories add the histories of their alerts' workflows to the fixtures of the replay test.
+var export = flag.String("export", "", "regular expression of the cases whose histories are added to workflows/testdata/history")
 
 // The secrets of this run: no row, history, log line or output may hold any of them.
 var (

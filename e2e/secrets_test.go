@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,8 +77,13 @@ func (w *world) secrets() (map[string]string, error) {
 	if database == "" {
 		return nil, errors.New("the vault has no password: nothing could be found")
 	}
+	own, err := os.ReadFile(filepath.Join(w.dir, "webhook-secret"))
+	if err != nil {
+		return nil, err
+	}
 	return map[string]string{
-		"the webhook secret": strings.TrimPrefix(webhookSecret, "whsec_"), "the SMTP password": smtpPassword,
+		"the development webhook's secret": strings.TrimPrefix(strings.TrimSpace(string(own)), "whsec_"),
+		"the webhook secret":               strings.TrimPrefix(webhookSecret, "whsec_"), "the SMTP password": smtpPassword,
 		"the path of the Slack webhook": slackToken, "the database's password": database,
 	}, nil
 }

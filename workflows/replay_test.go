@@ -18,7 +18,7 @@ import (
 	"onevault/workflows"
 )
 
-// Every fixture is the history of one story, recorded on a real server by `go test ./e2e -export`. They
+// Every fixture is the history of one story, recorded on a real server by `go test ./e2e -export CASE`. They
 // stand for the workflows that may be running when a new version is deployed: a change that breaks one
 // needs workflow.GetVersion, and a fixture of its own; a recorded one is never rewritten to fit.
 func TestCommittedHistories_Replay(t *testing.T) {
@@ -86,7 +86,7 @@ func fixtures(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	if len(paths) == 0 {
-		t.Fatal("no recorded history: go test ./e2e -export makes them")
+		t.Fatal("no recorded history: go test ./e2e -export CASE makes them")
 	}
 	return paths
 }
