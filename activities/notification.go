@@ -41,15 +41,19 @@ type SendNotificationInput struct {
 	Attempt   int            `json:"attempt"` // 0 for the first
 	// Uncertain says that an earlier attempt ended without an answer, for instance with its worker.
 	Uncertain bool `json:"uncertain,omitempty"`
+	// PossibleDuplicate says that an earlier attempt may have arrived although the provider said it failed.
+	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 }
 
 // SendNotificationOutput says what the attempt proved. Entries are those that the vault could not take
 // in time; the workflow has them written later.
 type SendNotificationOutput struct {
-	Receipt           notify.Receipt      `json:"receipt"`
-	PossibleDuplicate bool                `json:"possible_duplicate,omitempty"`
-	Entries           []vault.LedgerEntry `json:"entries,omitempty"`
-	Final             bool                `json:"final"`
+	Receipt           notify.Receipt `json:"receipt"`
+	PossibleDuplicate bool           `json:"possible_duplicate,omitempty"`
+	// MayHaveArrived: this attempt failed by the provider's word, and yet it may have done its work.
+	MayHaveArrived bool                `json:"may_have_arrived,omitempty"`
+	Entries        []vault.LedgerEntry `json:"entries,omitempty"`
+	Final          bool                `json:"final"`
 }
 
 // SendNotification writes the intent, sends, and writes the outcome. A delivery that the ledger already
@@ -61,7 +65,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	stop := heartbeat(ctx)
 	defer stop()
 
-	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain}
+	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain || in.PossibleDuplicate}
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	intents := entriesOf(in, "PENDING", at)
 	finding, err := n.begin(ctx, intents)
@@ -82,6 +86,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	message.UIURL = n.uiLink(message.WorkflowID)
 	out.Receipt = n.send(ctx, in, message)
 	out.Final = isFinal(in, out.Receipt.Class)
+	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
 	outcomes := outcomesOf(in, out, at)
 	if err := n.finish(ctx, outcomes); err != nil {
@@ -102,6 +107,12 @@ func (n *Notifications) send(ctx context.Context, in SendNotificationInput, mess
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return channel.Send(ctx, in.Recipient, message)
+}
+
+// mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
+// answers 4xx has not.
+func mayHaveArrived(channel alert.Channel, class notify.Class) bool {
+	return class == notify.Uncertain || class == notify.Transient && notify.Type(channel.Type) != notify.TypeEmail
 }
 
 // isFinal: accepted, hopeless, or out of attempts. An uncertain delivery is resent once at most.
@@ -135,7 +146,7 @@ func entriesOf(in SendNotificationInput, status string, at time.Time) []vault.Le
 		entries = append(entries, vault.LedgerEntry{
 			AlertKey: a.Key, ChannelKey: in.Channel.Key, ChannelType: in.Channel.Type, Recipient: in.Recipient,
 			Event: in.Event, DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: at,
-			PossibleDuplicate: in.Uncertain,
+			PossibleDuplicate: in.Uncertain || in.PossibleDuplicate,
 		})
 	}
 	return entries

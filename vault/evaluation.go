@@ -26,7 +26,7 @@ func (s *Store) EvaluateDue(ctx context.Context, target string, every time.Durat
 		interval = &every
 	}
 	evaluations, err := all(ctx, s, pgx.RowToStructByPos[Evaluation], `
-		SELECT definition_key, result, decision FROM monitoring.evaluate_definitions($1, NULL, $2)`, target, interval)
+		SELECT definition_key, result, decision FROM monitoring.evaluate_due($1, $2)`, target, interval)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate definitions: %w", err)
 	}

@@ -244,6 +244,28 @@ func TestAlert_RetriesAsTheProviderAsksAndThenGivesUp(t *testing.T) {
 	}
 }
 
+func TestAlert_RetryOfWhatMayHaveArrivedIsFlagged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailSlack)
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		if in.Event == "FIRED" && in.Attempt == 0 {
+			out := failed(activities.Transient, time.Second, false)
+			out.MayHaveArrived = in.Channel.Key == "SLACK"
+			return out, nil
+		}
+		return accepted(), nil
+	}
+	w.bring(0, fired("K1"))
+	w.update(time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+	for _, m := range w.sent {
+		want := m.Channel.Key == "SLACK" && m.Event == "FIRED" && m.Attempt == 1
+		if m.PossibleDuplicate != want || m.Uncertain {
+			t.Errorf("%s attempt %d to %s: flagged %t, want %t", m.Event, m.Attempt, m.Channel.Key, m.PossibleDuplicate, want)
+		}
+	}
+}
+
 func TestAlert_AnswerStopsARetryThatWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)

@@ -141,14 +141,14 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 
 // attempts sends until the message is accepted, hopeless, out of attempts, or not needed any more.
 func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
-	uncertain := false
+	uncertain, mayHaveArrived := false, false
 	var last activities.SendNotificationOutput
 	for attempt := 0; ; attempt++ {
 		if d.moot() {
 			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
 		}
-		out, err := r.send(ctx, d, attempt, uncertain)
+		out, err := r.send(ctx, d, attempt, uncertain, mayHaveArrived)
 		if temporal.IsCanceledError(err) {
 			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
@@ -175,6 +175,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 			return out.Receipt.Class == activities.Accepted
 		}
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
+		mayHaveArrived = mayHaveArrived || out.MayHaveArrived
 		if err := workflow.NewTimerWithOptions(ctx, pause(d.channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
 			r.withdraw(ctx, d, attempt, last, uncertain)
 			return false
@@ -182,7 +183,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 	}
 }
 
-func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertain bool) (activities.SendNotificationOutput, error) {
+func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertain, mayHaveArrived bool) (activities.SendNotificationOutput, error) {
 	var (
 		notifications *activities.Notifications
 		out           activities.SendNotificationOutput
@@ -197,7 +198,8 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 	})
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
 	err := workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
-		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt, Uncertain: uncertain,
+		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
+		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
 	}).Get(ctx, &out)
 	return out, err
 }

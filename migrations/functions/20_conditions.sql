@@ -114,8 +114,9 @@ BEGIN
                    AND s.measurement_timestamp > p_at - p_lookback
                    AND s.measurement_timestamp <= p_at
                    AND h.target_name = p_target
-                   AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
-                 ORDER BY s.metric_name, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
+                   AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+                 -- A tenant's own measurement, where there is one, goes before the server's.
+                 ORDER BY s.metric_name, h.tenant_hk IS NULL, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
 
     WHEN 'backup_failures' THEN
         SELECT jsonb_build_object(

@@ -69,6 +69,12 @@ BEGIN
                   HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';
     END IF;
 
+    IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
+        RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
+                      NEW.channel_name
+            USING HINT = 'The channel is told at any hour, and DELIVERED means what delivery_proof says.';
+    END IF;
+
     CASE NEW.channel_type
     WHEN 'EMAIL' THEN
         PERFORM monitoring.require_channel_field(NEW.channel_name, c, 'smtp_server', '"smtp.example.com"');

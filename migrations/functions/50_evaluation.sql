@@ -170,8 +170,10 @@ $$;
 COMMENT ON FUNCTION monitoring.evaluate_definition(monitoring.alert_definition_s, text, text, bytea, timestamptz, jsonb, text) IS
     'Evaluates one definition on one target, decides, and records both.';
 
+DROP FUNCTION IF EXISTS monitoring.evaluate_definitions(text, bytea, interval);
+
 CREATE OR REPLACE FUNCTION monitoring.evaluate_definitions(
-    p_target text, p_tenant_hk bytea, p_every interval DEFAULT NULL)
+    p_target text, p_tenant_hk bytea, p_every interval DEFAULT NULL, p_own_only boolean DEFAULT false)
     RETURNS TABLE (definition_key varchar(255), alert_name varchar(200), alert_severity varchar(20),
                    result text, evaluated_value numeric, decision text)
     LANGUAGE plpgsql
@@ -195,7 +197,7 @@ BEGIN
           FROM monitoring.alert_definition_s s
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
          WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source <> 'worker'
-           AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+           AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
          ORDER BY h.alert_definition_hk
     LOOP
         -- One evaluator at a time per definition and target, always in the same order.
@@ -230,8 +232,32 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION monitoring.evaluate_definitions(text, bytea, interval) IS
-    'Evaluates the definitions that are due on a target. p_every NULL: each by its own frequency; otherwise all whose last evaluation is that old (0: all).';
+COMMENT ON FUNCTION monitoring.evaluate_definitions(text, bytea, interval, boolean) IS
+    'Evaluates the definitions that are due on a target: everybody''s and the tenant''s (p_own_only: the tenant''s alone). p_every NULL: each by its own frequency; otherwise all whose last evaluation is that old (0: all).';
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interval DEFAULT NULL)
+    RETURNS TABLE (definition_key varchar(255), alert_name varchar(200), alert_severity varchar(20),
+                   result text, evaluated_value numeric, decision text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_tenant_hk bytea;
+BEGIN
+    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, NULL, p_every);
+    FOR v_tenant_hk IN
+        SELECT DISTINCT h.tenant_hk
+          FROM monitoring.alert_definition_h h
+          JOIN monitoring.alert_definition_s s USING (alert_definition_hk)
+         WHERE h.tenant_hk IS NOT NULL AND s.load_end_date IS NULL AND s.is_enabled
+         ORDER BY h.tenant_hk
+    LOOP
+        RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_tenant_hk, p_every, true);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.evaluate_due(text, interval) IS
+    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
     RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))
