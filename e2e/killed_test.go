@@ -84,8 +84,8 @@ func (s *story) defineMany(threshold int) []string {
 	var keys []string
 	for i := range manyAlerts {
 		keys = append(keys, fmt.Sprintf("%s_%02d", s.key, i+1))
-		s.defineAs(keys[i], rule{suppression: 60, channels: []string{s.channelKey("EMAIL"), s.channelKey("WEBHOOK")}}, threshold)
 	}
+	s.defineAs(rule{suppression: 60, channels: []string{s.channelKey("EMAIL"), s.channelKey("WEBHOOK")}}, threshold, keys...)
 	return keys
 }
 

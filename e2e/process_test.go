@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,14 +84,24 @@ func start(name, path string, env []string, args ...string) (*process, error) {
 	}
 	p := &process{name: name, cmd: exec.Command(path, args...), out: out, ended: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = environment(env), out, out, dieWithUs()
-	if err := p.cmd.Start(); err != nil {
+	started := make(chan error)
+	go p.live(started)
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() {
+	return p, nil
+}
+
+// live starts the process and waits for its end, on a thread that belongs to it: dieWithUs is bound to
+// the thread that started a process, and the runtime ends threads as it likes.
+func (p *process) live(started chan<- error) {
+	runtime.LockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
 		p.err = p.cmd.Wait()
 		close(p.ended)
-	}()
-	return p, nil
+	}
 }
 
 // environment is the little that a program needs, the secrets of the run, and what the story adds.

@@ -124,34 +124,41 @@ const (
 )
 
 // define puts a version of the story's definition: its condition is total_connections >= threshold.
-func (s *story) define(r rule, threshold int) { s.t.Helper(); s.defineAs(s.key, r, threshold) }
+func (s *story) define(r rule, threshold int) { s.t.Helper(); s.defineAs(r, threshold, s.key) }
 
-// defineAs puts a version of a definition that the story's channels hear.
-func (s *story) defineAs(key string, r rule, threshold int) {
+// defineAs puts a version of each of some definitions that the story's channels hear, in one transaction:
+// the next evaluation sees all of them or none.
+func (s *story) defineAs(r rule, threshold int, keys ...string) {
 	s.t.Helper()
 	if r.channels == nil {
 		r.channels = []string{s.channelKey("EMAIL"), s.channelKey("SLACK"), s.channelKey("WEBHOOK")}
 	}
 	err := pgx.BeginFunc(s.t.Context(), s.w.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(s.t.Context(), `
-			INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk)
-			VALUES (util.hash_binary($1), $1) ON CONFLICT DO NOTHING`, key); err != nil {
-			return err
+		for _, key := range keys {
+			if _, err := tx.Exec(s.t.Context(), `
+				INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk)
+				VALUES (util.hash_binary($1), $1) ON CONFLICT DO NOTHING`, key); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(s.t.Context(), sqlDefine, key, s.key, threshold, r.escalateAfter > 0, max(r.escalateAfter, 1),
+				r.suppression, r.channels); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(s.t.Context(), `
-			INSERT INTO monitoring.alert_definition_s (
-			    alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic,
-			    threshold_value, threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled,
-			    escalation_delay_minutes, suppression_window_minutes, notification_channels)
-			VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', 'total_connections >= threshold_value',
-			    $3, '>=', 1, true, $4, $5, $6, $7)`,
-			key, s.key, threshold, r.escalateAfter > 0, max(r.escalateAfter, 1), r.suppression, r.channels)
-		return err
+		return nil
 	})
 	if err != nil {
-		s.t.Fatalf("put definition %s: %v", key, err)
+		s.t.Fatalf("put definitions %v: %v", keys, err)
 	}
 }
+
+const sqlDefine = `
+INSERT INTO monitoring.alert_definition_s (
+    alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic,
+    threshold_value, threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled,
+    escalation_delay_minutes, suppression_window_minutes, notification_channels)
+VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', 'total_connections >= threshold_value',
+    $3, '>=', 1, true, $4, $5, $6, $7)`
 
 // version is one row of an alert's state.
 type version struct {

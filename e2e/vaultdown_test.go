@@ -27,7 +27,7 @@ func TestVaultKilledAndStarted_PagesMeanwhileAndHoldsAllAfterwards(t *testing.T)
 	// The server dies while another alert is firing: recorded, and nobody told yet.
 	const firing = "E2E_OUTAGE_FIRING"
 	listener := r.listen()
-	s.defineAs(firing, rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, holds)
+	s.defineAs(rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, holds, firing)
 	awaitOutbox(t, listener)
 	r.killPostgres()
 	down := time.Now()
@@ -57,7 +57,7 @@ func TestVaultKilledAndStarted_PagesMeanwhileAndHoldsAllAfterwards(t *testing.T)
 	}
 	r.awaitTold(t, firing, "FIRED", 1)
 	s.define(rule{suppression: 60}, clears)
-	s.defineAs(firing, rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, clears)
+	s.defineAs(rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, clears, firing)
 	s.awaitTold("RESOLVED", 3)
 	r.awaitTold(t, firing, "RESOLVED", 1)
 	s.mustStates(opened.Key, "OPEN", "ACKNOWLEDGED", "RESOLVED")
