@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -425,7 +426,37 @@ func TestAlert_RefusedHistoryIsCountedAndHoldsUpNothing(t *testing.T) {
 	w.expectEvents("EMAIL", "FIRED", "RESOLVED")
 }
 
-func TestAlert_StatusQueryReadsWithoutJSON(t *testing.T) {
+func TestAlert_DetailsReadWithoutJSON(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	var details string
+	w.after(20*time.Minute, func() {
+		value, err := w.env.QueryWorkflow("__temporal_workflow_metadata")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		var metadata sdkpb.WorkflowMetadata
+		if err := value.Get(&metadata); err != nil {
+			t.Error(err)
+		}
+		details = metadata.GetCurrentDetails()
+	})
+	w.update(25*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+	for _, want := range []string{
+		"**High Connection Count** on **local**, ESCALATED. Waits for acknowledgement.",
+		"Escalates at 2026-03-01 03:30:00 UTC unless acknowledged.",
+		"**" + alert.ShortID("K1") + "** ESCALATED since 2026-03-01 03:00:00 UTC, value 91, level 1, 1 told",
+	} {
+		if !strings.Contains(details, want) {
+			t.Errorf("details lack %q:\n%s", want, details)
+		}
+	}
+}
+
+func TestAlert_StatusQueryAnswersWhatAPersonAsksFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
 	w.bring(0, fired("K1"))

@@ -58,28 +58,38 @@ func details(g *alert.Group, waitsFor string) string {
 	if next := g.NextEscalation(); !next.IsZero() {
 		fmt.Fprintf(&text, "\nEscalates at %s unless acknowledged.\n", next.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
-	text.WriteString("\n| alert | state | since | value | level | acknowledged | told |\n|---|---|---|---|---|---|---|\n")
+	text.WriteString("\n")
 	for i, t := range g.Alerts {
 		if i == maxListed {
-			fmt.Fprintf(&text, "\nand %d more\n", len(g.Alerts)-maxListed)
+			fmt.Fprintf(&text, "- and %d more\n", len(g.Alerts)-maxListed)
 			break
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s | %d |\n", t.ShortID, t.Status,
-			t.TriggeredAt.UTC().Format("2006-01-02 15:04:05 UTC"), valueOf(t.Alert), t.Level, orDash(t.AcknowledgedBy), len(t.Told))
+		text.WriteString("- " + line(t) + "\n")
 	}
 	return text.String()
 }
 
-func valueOf(a alert.Alert) string {
-	if a.Value == nil {
-		return "-"
+// line says in one sentence how an alert stands.
+func line(t *alert.Tracked) string {
+	parts := []string{fmt.Sprintf("**%s** %s since %s", t.ShortID, t.Status, t.TriggeredAt.UTC().Format("2006-01-02 15:04:05 UTC"))}
+	if t.Value != nil {
+		parts = append(parts, "value "+valueOf(*t.Value, t.Unit))
 	}
-	return fmt.Sprintf("%g%s", *a.Value, a.Unit)
+	if t.Level > 0 {
+		parts = append(parts, fmt.Sprintf("level %d", t.Level))
+	}
+	if t.AcknowledgedBy != "" {
+		parts = append(parts, "acknowledged by "+t.AcknowledgedBy)
+	}
+	if t.ResolvedBy != "" {
+		parts = append(parts, "resolved by "+t.ResolvedBy)
+	}
+	return strings.Join(append(parts, fmt.Sprintf("%d told", len(t.Told))), ", ")
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
+func valueOf(value float64, unit string) string {
+	if unit == "" || unit == "%" {
+		return fmt.Sprintf("%g%s", value, unit)
 	}
-	return s
+	return fmt.Sprintf("%g %s", value, unit)
 }
