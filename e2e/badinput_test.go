@@ -42,7 +42,7 @@ func TestPortInUse_IsNamedWithItsFlag(t *testing.T) {
 
 func TestDataOfAnotherMajorVersion_IsLeftAlone(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(scratch, "old")
+	dir := filepath.Join(scratch, "old-"+t.Name()+strconv.Itoa(freePort(t)))
 	data := filepath.Join(dir, "postgres", "data")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net"
 	"net/url"
@@ -35,8 +36,9 @@ type rig struct {
 
 func startRig(t *testing.T, name string) *rig {
 	t.Helper()
-	r := &rig{t: t, world: world{name: name, dir: filepath.Join(scratch, name)}}
-	r.pgConfig = pgserver.Config{Dir: filepath.Join(scratch, name+"-pg"), Port: freePort(t)}
+	place := filepath.Join(scratch, name+"-"+strings.ToLower(rand.Text()[:4])) // a story may be told again
+	r := &rig{t: t, world: world{name: name, dir: place}}
+	r.pgConfig = pgserver.Config{Dir: place + "-pg", Port: freePort(t)}
 	for _, part := range []string{"temporal", "ui", "api", "inbox", "smtp"} {
 		r.ports = append(r.ports, "--"+part+"-port="+strconv.Itoa(freePort(t)))
 	}
@@ -183,6 +185,7 @@ func emptyDatabase(t *testing.T, w *world, name string) (owner, stranger string)
 	t.Helper()
 	password := smtpPassword
 	for _, statement := range []string{
+		"DROP DATABASE IF EXISTS " + name, "DROP ROLE IF EXISTS " + name,
 		"CREATE DATABASE " + name, "CREATE ROLE " + name + " LOGIN PASSWORD '" + password + "'",
 		"REVOKE CREATE ON DATABASE " + name + " FROM PUBLIC",
 	} {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,8 @@ type rule struct {
 // tell begins a story: receivers of its own, and one channel of each type that delivers to them.
 func tell(t *testing.T, w *world, key string) *story {
 	t.Helper()
-	s := &story{t: t, w: w, key: key, inbox: startInbox(t)}
+	// A story may be told again in the same world.
+	s := &story{t: t, w: w, key: key + "_" + rand.Text()[:4], inbox: startInbox(t)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.timeline())

@@ -25,7 +25,7 @@ func TestVaultKilledAndStarted_PagesMeanwhileAndHoldsAllAfterwards(t *testing.T)
 	s.awaitTold("FIRED", 3)
 
 	// The server dies while another alert is firing: recorded, and nobody told yet.
-	const firing = "E2E_OUTAGE_FIRING"
+	firing := s.key + "_FIRING"
 	listener := r.listen()
 	s.defineAs(rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, holds, firing)
 	awaitOutbox(t, listener)
