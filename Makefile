@@ -31,6 +31,7 @@ demo: build ## make a real condition true and watch the alert live, step by step
 
 test: build ## run all tests (TESTFLAGS="-run Escalates -v")
 	@failed=; \
+	export ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev; \
 	go test $(TESTFLAGS) ./... || failed=1; \
 	(cd cmd/onevault-dev && go test $(TESTFLAGS) ./...) || failed=1; \
 	test -z "$$failed"

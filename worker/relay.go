@@ -17,7 +17,7 @@ import (
 const (
 	pollEvery  = time.Second      // certainty, where LISTEN is only speed
 	relayBatch = 1000             // rows per round
-	adoptEvery = 30 * time.Second // how often alerts without a workflow are looked for
+	adoptEvery = 15 * time.Second // how often alerts without a workflow are looked for
 )
 
 // relay brings what happened inside the vault to the alerts' workflows, in order. Of all workers one
