@@ -51,9 +51,15 @@ func TestSecrets_AreNowhereToBeRead(t *testing.T) {
 		return ended == 5, entries, err
 	})
 	for _, args := range [][]string{
-		{"alert", "show", opened.ID}, {"alert", "timeline", opened.ID, "-o", "json"}, {"alert", "list", "-o", "json"},
-		{"channel", "list", "-o", "json"}, {"definition", "list", "-o", "yaml"}, {"doctor"},
-		{"channel", "test", s.channelKey("NOBODY")}, {"channel", "test", s.channelKey("LOGIN")}, {"alert", "resolve", opened.ID},
+		{"alert", "show", opened.ID},
+		{"alert", "timeline", opened.ID, "-o", "json"},
+		{"alert", "list", "-o", "json"},
+		{"channel", "list", "-o", "json"},
+		{"definition", "list", "-o", "yaml"},
+		{"doctor"},
+		{"channel", "test", s.channelKey("NOBODY")},
+		{"channel", "test", s.channelKey("LOGIN")},
+		{"alert", "resolve", opened.ID},
 	} {
 		w.onevault(t, args...) // what it says is in its log, which is searched below
 	}
