@@ -1,14 +1,13 @@
 package e2e_test
 
 import (
-	"io"
 	"log/slog"
 	"slices"
 
 	"onevault/inbox"
 )
 
-var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
+var discard = slog.New(slog.DiscardHandler)
 
 // everyChannel are the types of the three channels that a story begins with.
 var everyChannel = []string{inbox.Email, inbox.Slack, inbox.Webhook}

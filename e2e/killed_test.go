@@ -59,7 +59,7 @@ func TestKilledWorker_LeavesEveryAlertToldAndNoneTwiceUnlessMarked(t *testing.T)
 		time.Sleep(pause) // the moment is the point, not an event
 		worker.kill()
 	}
-	worker = r.startWorker()
+	awaitReady(t, r.startWorker())
 	began := time.Now()
 	s.awaitSettled(keys, "FIRED")
 	t.Logf("all told %s after the last start", time.Since(began).Round(time.Millisecond))

@@ -126,7 +126,7 @@ func (p *process) awaitOutput(ctx context.Context, text string) error {
 			if strings.Contains(p.out.String(), text) {
 				return nil
 			}
-			return fmt.Errorf("%s ended (%v) before it said %q:\n%s", p.name, p.err, text, p.out.tail())
+			return fmt.Errorf("%s ended before it said %q: %w\n%s", p.name, text, p.err, p.out.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("%s did not say %q in time:\n%s", p.name, text, p.out.tail())
 		}

@@ -204,28 +204,38 @@ func withLock(ctx context.Context, databaseURL string, work func(*sql.DB, *goose
 
 func checkServer(ctx context.Context, db *sql.DB) error {
 	var (
-		version            int
-		name, user, loaded string
-		mayCreate          bool
+		version               int
+		name, user            string
+		mayCreate, mayUseHome bool
+		preloaded             sql.NullString
 	)
 	err := db.QueryRowContext(ctx, `
 		SELECT current_setting('server_version_num')::int, current_database(), current_user,
 		       has_database_privilege(current_database(), 'CREATE'),
-		       coalesce((SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'), '')`).Scan(&version, &name, &user, &mayCreate, &loaded)
+		       coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'), false),
+		       (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries')`).
+		Scan(&version, &name, &user, &mayCreate, &mayUseHome, &preloaded)
 	if err != nil {
 		return explain(fmt.Errorf("ask the database what it is: %w", err))
 	}
 	if version < minimumServerVersion {
 		return fmt.Errorf("PostgreSQL %d is too old for the vault; use 15 or newer", version/10000)
 	}
+	var grants []string
 	if !mayCreate {
-		return fmt.Errorf("role %q may not create schemas in database %q; as its owner run: GRANT CREATE ON DATABASE %q TO %q", user, name, name, user)
+		grants = append(grants, fmt.Sprintf("GRANT CREATE ON DATABASE %q TO %q", name, user))
 	}
-	return checkStatements(ctx, db, loaded)
+	if !mayUseHome { // where the marks of what was applied stand
+		grants = append(grants, fmt.Sprintf("GRANT CREATE ON SCHEMA public TO %q", user))
+	}
+	if len(grants) > 0 {
+		return fmt.Errorf("role %q may not create schemas and tables in database %q; as its owner run: %s", user, name, strings.Join(grants, "; "))
+	}
+	return checkStatements(ctx, db, preloaded)
 }
 
 // checkStatements tells the two ways in which pg_stat_statements can be missing apart.
-func checkStatements(ctx context.Context, db *sql.DB, preloaded string) error {
+func checkStatements(ctx context.Context, db *sql.DB, preloaded sql.NullString) error {
 	var installed, available bool
 	err := db.QueryRowContext(ctx, `
 		SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'),
@@ -235,8 +245,8 @@ func checkStatements(ctx context.Context, db *sql.DB, preloaded string) error {
 		return fmt.Errorf("look for pg_stat_statements: %w", err)
 	case !installed && !available:
 		return errors.New("the extension pg_stat_statements is not on the server; install the package postgresql-contrib of its version")
-	// pg_settings shows it only to superusers and pg_read_all_settings; an empty value proves nothing.
-	case preloaded != "" && !strings.Contains(preloaded, "pg_stat_statements"):
+	// pg_settings shows it only to superusers and pg_read_all_settings; to others nothing is proved.
+	case preloaded.Valid && !strings.Contains(preloaded.String, "pg_stat_statements"):
 		return errors.New("the server does not load pg_stat_statements; run ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements' (keep what stands there) and restart it")
 	}
 	return nil
