@@ -265,8 +265,14 @@ func checkNotNewer(ctx context.Context, provider *goose.Provider) error {
 
 // explain adds the remedy to errors that a new installation commonly meets.
 func explain(err error) error {
-	var pgErr *pgconn.PgError
+	var (
+		pgErr      *pgconn.PgError
+		connectErr *pgconn.ConnectError
+	)
 	if !errors.As(err, &pgErr) {
+		if errors.As(err, &connectErr) {
+			return fmt.Errorf("%w; remedy: start that server, or correct ONEVAULT_DATABASE_URL", err)
+		}
 		return err
 	}
 	hint := pgErr.Hint
