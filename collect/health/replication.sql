@@ -5,15 +5,16 @@
 -- metric inactive_slots: Replication slots without a consumer
 -- metric slot_retained_wal_bytes: WAL that the slowest replication slot retains
 -- metric slots_losing_wal: Replication slots whose WAL is being removed
--- Works on a primary and on a standby; the replay delay exists on a standby only.
+-- Works on a primary and on a standby; the replay delay exists on a standby only. A role without
+-- pg_read_all_stats (pg_monitor has it) sees no positions of replicas: their lag is unknown, not 0.
 WITH here AS (
     SELECT pg_is_in_recovery() AS standby,
            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn
 ),
 replicas AS (
     SELECT count(*) AS total,
-           max(pg_wal_lsn_diff(h.lsn, r.replay_lsn)) AS lag_bytes,
-           max(extract(epoch FROM r.replay_lag)) AS lag_s
+           CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN coalesce(max(pg_wal_lsn_diff(h.lsn, r.replay_lsn)), 0) END AS lag_bytes,
+           CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN coalesce(max(extract(epoch FROM r.replay_lag)), 0) END AS lag_s
       FROM here h LEFT JOIN pg_stat_replication r ON true
      WHERE r.pid IS NOT NULL
 ),
@@ -27,8 +28,8 @@ SELECT m.*
   FROM replicas r, slots s,
        LATERAL (VALUES
            ('replica_count', 'AVAILABILITY', 'count', r.total::numeric, NULL::numeric, NULL::numeric, false, 'pg_stat_replication', NULL::jsonb),
-           ('replication_lag_bytes', 'AVAILABILITY', 'B', coalesce(r.lag_bytes, 0), 52428800, 1073741824, false, 'pg_stat_replication', NULL),
-           ('replication_lag_s', 'AVAILABILITY', 's', round(coalesce(r.lag_s, 0), 3), 30, 300, false, 'pg_stat_replication', NULL),
+           ('replication_lag_bytes', 'AVAILABILITY', 'B', r.lag_bytes, 52428800, 1073741824, false, 'pg_stat_replication', NULL),
+           ('replication_lag_s', 'AVAILABILITY', 's', round(r.lag_s, 3), 30, 300, false, 'pg_stat_replication', NULL),
            ('inactive_slots', 'AVAILABILITY', 'count', s.inactive, 1, 3, false, 'pg_replication_slots', NULL),
            ('slot_retained_wal_bytes', 'CAPACITY', 'B', coalesce(s.retained, 0), 5368709120, 21474836480, false, 'pg_replication_slots', NULL),
            ('slots_losing_wal', 'AVAILABILITY', 'count', s.losing, 1, 1, false, 'pg_replication_slots', NULL)

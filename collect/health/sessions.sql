@@ -7,7 +7,8 @@
 -- metric oldest_active_query_s: Run time of the longest running statement
 -- metric blocked_backends: Sessions that wait for a lock
 -- metric xmin_horizon_age: Transactions that the oldest snapshot holds back from vacuum
--- Client sessions, without the one that looks.
+-- Client sessions, without the one that looks. A role without pg_read_all_stats (pg_monitor has it) is
+-- shown nulls about the others; counting those would read as an idle server, so nothing is said.
 WITH limits AS (
     -- Slots that ordinary clients can take; reserved_connections exists from PostgreSQL 16 on.
     SELECT (current_setting('max_connections')::integer
@@ -26,7 +27,8 @@ sessions AS (
       FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 )
-SELECT m.*
+SELECT m.name, m.category, m.unit, CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN m.value END AS value,
+       m.warning, m.critical, m.low_is_bad, m.source, m.counter
   FROM sessions s, limits l,
        LATERAL (VALUES
            ('active_connections', 'PERFORMANCE', 'connections', s.active::numeric, round(0.75 * l.slots), round(0.90 * l.slots), false, 'pg_stat_activity', NULL::jsonb),

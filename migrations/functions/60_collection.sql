@@ -57,7 +57,8 @@ BEGIN
                     WHEN previous.counter IS NULL AND g.counter ? 'whole'
                         THEN round((g.counter ->> 'part')::numeric / nullif((g.counter ->> 'whole')::numeric, 0), 4)
                     ELSE monitoring.rate_of(g.counter, previous.counter, extract(epoch FROM p_at - previous.at)) END AS measured,
-               CASE WHEN g.counter IS NOT NULL AND previous.counter IS NULL AND NOT g.counter ? 'whole' THEN 'first sample: a rate needs two'
+               CASE WHEN g.counter IS NULL AND g.value IS NULL AND g.error IS NULL THEN 'the server told no value: the role of the collector may lack pg_monitor'
+                    WHEN g.counter IS NOT NULL AND previous.counter IS NULL AND NOT g.counter ? 'whole' THEN 'first sample: a rate needs two'
                     WHEN g.counter ? 'whole' AND g.counter ->> 'whole' = previous.counter ->> 'whole' THEN 'nothing happened since the previous sample' END AS why_unknown
           FROM given g
           LEFT JOIN LATERAL (
