@@ -21,9 +21,11 @@ CREATE OR REPLACE FUNCTION monitoring.keep_one_current_row() RETURNS trigger
 DECLARE
     v_key_column text := TG_ARGV[0];
     v_table      text := format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+    v_hub        text := format('%I.%I', TG_TABLE_SCHEMA, regexp_replace(TG_TABLE_NAME, '_s$', '_h'));
     v_key        bytea;
     v_current    record;
     v_versions   boolean;
+    v_queued     boolean := false;
     v_closed     integer;
 BEGIN
     EXECUTE format('SELECT ($1).%I', v_key_column) INTO v_key USING NEW;
@@ -43,7 +45,12 @@ BEGIN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I = $1 AND load_end_date IS NULL)', v_table, v_key_column)
            INTO v_versions USING v_key;
         IF NOT v_versions THEN
-            RETURN NEW;
+            IF v_queued THEN
+                RETURN NEW;
+            END IF;
+            -- No row yet to wait for: writers of a first version queue at the hub's, and then look again.
+            EXECUTE format('SELECT FROM %s WHERE %I = $1 FOR NO KEY UPDATE', v_hub, v_key_column) USING v_key;
+            v_queued := true;
         END IF;
     END LOOP;
 
@@ -70,7 +77,7 @@ CREATE OR REPLACE FUNCTION monitoring.allow_only_closing() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF TG_OP = 'DELETE' THEN
+    IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         RAISE EXCEPTION '%.% is history and cannot be deleted', TG_TABLE_SCHEMA, TG_TABLE_NAME
             USING ERRCODE = '55000', HINT = 'Rows leave the vault only by retention, a whole partition at a time.';
     END IF;
@@ -126,7 +133,7 @@ BEGIN
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_allow_only_closing BEFORE UPDATE OR DELETE ON monitoring.%I
                         FOR EACH ROW EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.refuse_change()', v_sat.table_name);
+                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
     END LOOP;
 
     FOR v_hub IN
