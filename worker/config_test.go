@@ -1,0 +1,66 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"onevault/workflows"
+)
+
+func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
+	t.Parallel()
+	const address = "postgres://onevault:s3cret-word@localhost:5432/onevault"
+	for name, c := range map[string]struct {
+		config Config
+		words  []string // nil: the configuration is fine
+	}{
+		"only a database":          {Config{DatabaseURL: address}, nil},
+		"no database":              {Config{}, []string{"ONEVAULT_DATABASE_URL", "postgres://"}},
+		"a queue of its own":       {Config{DatabaseURL: address, TaskQueue: "team/db-1.prod:x"}, nil},
+		"a queue with a space":     {Config{DatabaseURL: address, TaskQueue: "my queue"}, []string{"ONEVAULT_TASK_QUEUE", `"my queue"`}},
+		"a queue with a new line":  {Config{DatabaseURL: address, TaskQueue: "queue\n"}, []string{"ONEVAULT_TASK_QUEUE", `"queue\n"`}},
+		"a queue without end":      {Config{DatabaseURL: address, TaskQueue: strings.Repeat("q", 201)}, []string{"ONEVAULT_TASK_QUEUE"}},
+		"the fastest collection":   {Config{DatabaseURL: address, CollectEvery: time.Second}, nil},
+		"collection too often":     {Config{DatabaseURL: address, CollectEvery: 999 * time.Millisecond}, []string{"ONEVAULT_COLLECT_EVERY", "999ms", "1s"}},
+		"collection backwards":     {Config{DatabaseURL: address, CollectEvery: -time.Minute}, []string{"ONEVAULT_COLLECT_EVERY", "-1m0s"}},
+		"the fastest evaluation":   {Config{DatabaseURL: address, EvaluateEvery: time.Second}, nil},
+		"evaluation too often":     {Config{DatabaseURL: address, EvaluateEvery: time.Millisecond}, []string{"ONEVAULT_EVALUATE_EVERY", "1ms", "unset"}},
+		"evaluation backwards":     {Config{DatabaseURL: address, EvaluateEvery: -time.Second}, []string{"ONEVAULT_EVALUATE_EVERY", "-1s"}},
+		"nothing is right but one": {Config{DatabaseURL: address, TaskQueue: "?", CollectEvery: 1}, []string{"ONEVAULT_TASK_QUEUE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := c.config.Validate()
+			if c.words == nil {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatalf("accepted, want an error that says %q", c.words)
+			}
+			for _, word := range c.words {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("got %q, want it to say %q", err, word)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cret-word") {
+				t.Errorf("the error repeats the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestConfig_FillsInWhatWasLeftOpen(t *testing.T) {
+	t.Parallel()
+	c := Config{}.withDefaults()
+	if c.TaskQueue != workflows.DefaultTaskQueue || c.CollectEvery != 5*time.Minute || c.EvaluateEvery != 0 {
+		t.Errorf("got queue %q, collection every %s, evaluation every %s", c.TaskQueue, c.CollectEvery, c.EvaluateEvery)
+	}
+	given := Config{TaskQueue: "mine", CollectEvery: time.Minute, EvaluateEvery: time.Second}
+	if c := given.withDefaults(); c.TaskQueue != "mine" || c.CollectEvery != time.Minute || c.EvaluateEvery != time.Second {
+		t.Errorf("what was given is overwritten: %+v", c)
+	}
+}
