@@ -6,12 +6,13 @@ CREATE OR REPLACE FUNCTION monitoring.compile_condition(p_condition text, OUT pa
     LANGUAGE plpgsql IMMUTABLE
     AS $$
 DECLARE
-    v_token text;
-    v_path  text := '';
-    v_rest  text := p_condition;
+    v_token    text;
+    v_path     text := '';
+    v_rest     text := ltrim(p_condition, E' \t\r\n');
+    v_compares boolean := false;
 BEGIN
     identifiers := '{}';
-    IF p_condition IS NULL OR btrim(p_condition) = '' THEN
+    IF coalesce(v_rest, '') = '' THEN
         RAISE EXCEPTION 'the condition is empty'
             USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
     END IF;
@@ -20,7 +21,6 @@ BEGIN
             USING ERRCODE = '22023';
     END IF;
 
-    v_rest := ltrim(v_rest, E' \t\r\n');
     WHILE v_rest <> '' LOOP
         v_token := substring(v_rest FROM
             '^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?|"[^"\\]*"|&&|\|\||==|!=|>=|<=|[-+*/%()<>!])');
@@ -30,6 +30,7 @@ BEGIN
                       HINT = 'Allowed are names, numbers, "text", + - * / %, == != > >= < <=, && || ! and parentheses.';
         END IF;
         v_rest := ltrim(substr(v_rest, length(v_token) + 1), E' \t\r\n');
+        v_compares := v_compares OR v_token IN ('==', '!=', '>', '>=', '<', '<=');
         IF v_token IN ('true', 'false') OR v_token !~ '^[A-Za-z_]' THEN
             v_path := v_path || ' ' || v_token;
         ELSE
@@ -44,7 +45,7 @@ BEGIN
         RAISE EXCEPTION 'the condition "%" is malformed: %', p_condition, SQLERRM
             USING ERRCODE = '22023', HINT = 'Compare values, as in: (a > 10 && b < 2.5) || c == 0. Equality is ==.';
     END;
-    IF v_path !~ '(==|!=|<|>)' THEN
+    IF NOT v_compares THEN
         RAISE EXCEPTION 'the condition "%" compares nothing', p_condition
             USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
     END IF;
@@ -82,7 +83,7 @@ BEGIN
     v_match := jsonb_path_match(p_inputs, v_compiled.path);
     IF v_match IS NULL THEN
         result := 'ERROR';
-        reason := 'the condition gave neither true nor false; its operands are of different kinds';
+        reason := 'the condition gave neither true nor false: it divides by zero, or compares values of different kinds';
     ELSIF v_match THEN
         result := 'TRUE';
     ELSE
