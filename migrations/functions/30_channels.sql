@@ -13,6 +13,12 @@ $$;
 COMMENT ON FUNCTION monitoring.require_channel_field(text, jsonb, text, text) IS
     'Raises 22023 when a channel''s configuration lacks a field.';
 
+CREATE OR REPLACE FUNCTION monitoring.names_any(p_configuration jsonb, VARIADIC p_fields text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT EXISTS (SELECT FROM unnest(p_fields) AS f WHERE btrim(p_configuration ->> f) <> '') $$;
+COMMENT ON FUNCTION monitoring.names_any(jsonb, text[]) IS
+    'Whether a channel''s configuration gives one of several fields; null and blank give nothing.';
+
 CREATE OR REPLACE FUNCTION monitoring.email_addresses(p_configuration jsonb) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -95,23 +101,23 @@ BEGIN
                     USING ERRCODE = '22023', HINT = 'Give addresses like oncall@example.com.';
             END IF;
         END LOOP;
-        IF c ? 'smtp_username' AND NOT c ?| ARRAY['smtp_password_env', 'smtp_password_file'] THEN
+        IF monitoring.names_any(c, 'smtp_username') AND NOT monitoring.names_any(c, 'smtp_password_env', 'smtp_password_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.smtp_password_env is missing, but smtp_username is given', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';
         END IF;
     WHEN 'SLACK' THEN
-        IF NOT c ?| ARRAY['webhook_url', 'webhook_url_env', 'webhook_url_file', 'bot_token_env', 'bot_token_file'] THEN
+        IF NOT monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file', 'bot_token_env', 'bot_token_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"';
         END IF;
         PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'webhook_url');
     WHEN 'WEBHOOK' THEN
-        IF NOT c ?| ARRAY['url', 'url_env', 'url_file'] THEN
+        IF NOT monitoring.names_any(c, 'url', 'url_env', 'url_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.url is missing', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Give the address that takes the alerts: "url": "https://example.com/alerts"';
         END IF;
         PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'url');
-        IF NOT c ?| ARRAY['secret_env', 'secret_file'] AND c -> 'unsigned' IS DISTINCT FROM 'true'::jsonb THEN
+        IF NOT monitoring.names_any(c, 'secret_env', 'secret_file') AND c -> 'unsigned' IS DISTINCT FROM 'true'::jsonb THEN
             RAISE EXCEPTION 'channel "%": configuration.secret_env is missing, so receivers could not check who sent a message', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the signing secret ("secret_env": "WEBHOOK_SECRET"), or state "unsigned": true.';
         END IF;
