@@ -2,6 +2,7 @@ package collect_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,7 +107,7 @@ func TestRates_IgnoreASampleOfJustNow(t *testing.T) {
 	}
 	record(t, pool, start, sample(1000))
 	record(t, pool, start.Add(20*time.Second), sample(1200)).wants(t, "200 in 20 s", 10, "NORMAL")
-	record(t, pool, start.Add(21*time.Second), sample(1210)).wants(t, "210 in 21 s", 10, "NORMAL")
+	record(t, pool, start.Add(21*time.Second), sample(2050)).wants(t, "1050 in 21 s", 50, "NORMAL")
 }
 
 func TestRateStatus_ByThresholds(t *testing.T) {
@@ -198,6 +199,23 @@ func TestRecordHealth_MakesPartitionsAhead(t *testing.T) {
 		if len(missing) > 0 {
 			t.Errorf("partitions %q are missing", missing)
 		}
+	}
+}
+
+// psql sees the same as a worker would: what failed is unknown with its cause, the rest is measured.
+func TestCollectSystemHealthMetrics_OneFailingQueryLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	exec(t, pool, "DROP EXTENSION pg_stat_statements CASCADE")
+	exec(t, pool, "SELECT FROM monitoring.collect_system_health_metrics()")
+	failed := column[string](t, pool, `
+		SELECT metric_name || ' ' || status
+		  FROM monitoring.system_health_metric_s WHERE additional_context ->> 'error' LIKE '%pg_stat_statements%does not exist%'`)
+	if !slices.Equal(failed, []string{"avg_query_time_ms UNKNOWN"}) {
+		t.Errorf("the failing query leaves %q", failed)
+	}
+	if measured := column[int](t, pool, "SELECT count(*) FROM monitoring.system_health_metric_s WHERE metric_value IS NOT NULL")[0]; measured < 25 {
+		t.Errorf("only %d metrics are measured", measured)
 	}
 }
 

@@ -120,6 +120,25 @@ func TestCollectHealth_TargetDownIsAnErrorWithoutThePassword(t *testing.T) {
 	}
 }
 
+// A server that goes away in the middle is down, not a server whose remaining queries failed one by one.
+func TestCollectHealth_ALostConnectionMeansDownUntilTheServerIsBack(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	conn := connect(t, address)
+	exec(t, conn, "DROP TABLE auth.session_state_s CASCADE")
+	exec(t, conn, `
+		CREATE VIEW auth.session_state_s AS
+		    SELECT pg_terminate_backend(pg_backend_pid())::text AS session_status, NULL::timestamptz AS load_end_date`)
+	target := openTarget(t, address)
+	if _, err := target.CollectHealth(t.Context()); err == nil || !strings.Contains(err.Error(), "reach target watched") {
+		t.Errorf("got %v, want the target unreachable", err)
+	}
+	exec(t, conn, "DROP VIEW auth.session_state_s")
+	if _, err := target.CollectHealth(t.Context()); err != nil {
+		t.Errorf("the server is back, but: %v", err)
+	}
+}
+
 func TestOpenTarget_MalformedURLIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"postgres://watcher:s3cret-word@host:port/db", "s3cret-word", "mysql://a:s3cret-word@h/"} {
