@@ -56,10 +56,10 @@ CREATE OR REPLACE FUNCTION monitoring.decide_alert(
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_alert  record;
-    v_change record;
+    v_hk    bytea;
+    v_alert monitoring.alert_instance_s;
 BEGIN
-    SELECT s.alert_instance_hk, s.alert_status INTO v_alert
+    SELECT s.alert_instance_hk INTO v_hk
       FROM monitoring.alert_instance_h h
       JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
      WHERE h.alert_definition_hk = p_definition.alert_definition_hk
@@ -67,10 +67,11 @@ BEGIN
        AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
        AND s.alert_status <> 'RESOLVED'
      ORDER BY s.triggered_timestamp DESC
-     LIMIT 1
-       FOR UPDATE OF s;
+     LIMIT 1;
+    -- Somebody may be answering it at this moment: wait, and look at what stands then.
+    v_alert := monitoring.lock_current_alert(v_hk);
 
-    IF v_alert.alert_instance_hk IS NULL THEN
+    IF v_hk IS NULL OR v_alert.alert_status = 'RESOLVED' THEN
         RETURN CASE WHEN p_fires THEN
                    monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details)
                WHEN p_pending THEN 'PENDING'
