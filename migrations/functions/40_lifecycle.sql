@@ -102,19 +102,40 @@ $$;
 COMMENT ON FUNCTION monitoring.open_alert(text, bytea, bytea, text, text, timestamptz, numeric, jsonb, text, text, text) IS
     'Writes the first version of an alert, OPEN or SUPPRESSED; writing it again does nothing.';
 
+CREATE OR REPLACE FUNCTION monitoring.lock_current_alert(p_alert_instance_hk bytea) RETURNS monitoring.alert_instance_s
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    c monitoring.alert_instance_s;
+BEGIN
+    -- Everybody queues at the hub: whoever waited at the version itself would find it closed by the one
+    -- who was first, and not see the version that replaced it. A row inserted by hand takes no place in
+    -- the queue, so the version is looked for again as long as there is one.
+    PERFORM FROM monitoring.alert_instance_h h WHERE h.alert_instance_hk = p_alert_instance_hk FOR NO KEY UPDATE;
+    LOOP
+        SELECT * INTO c FROM monitoring.alert_instance_s s
+         WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL
+           FOR UPDATE;
+        EXIT WHEN FOUND;
+        EXIT WHEN NOT EXISTS (SELECT FROM monitoring.alert_instance_s s
+                               WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL);
+    END LOOP;
+    RETURN c;
+END
+$$;
+COMMENT ON FUNCTION monitoring.lock_current_alert(bytea) IS
+    'The current version of an alert, locked until the transaction ends; NULLs when there is none.';
+
 CREATE OR REPLACE FUNCTION monitoring.change_alert_state(
     p_alert_instance_hk bytea, p_status text, p_at timestamptz, p_actor text, p_via text, p_notes text, p_level integer,
     OUT changed boolean, OUT alert_status text, OUT actor text, OUT at timestamptz, OUT message text)
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    c    monitoring.alert_instance_s;
+    c    monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
     v_id text := monitoring.alert_short_id(p_alert_instance_hk);
 BEGIN
-    SELECT * INTO c FROM monitoring.alert_instance_s s
-     WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL
-       FOR UPDATE;
-    IF NOT FOUND THEN
+    IF c.alert_instance_hk IS NULL THEN
         RAISE EXCEPTION 'no alert with hash key %', encode(p_alert_instance_hk, 'hex')
             USING ERRCODE = 'P0002', HINT = 'See the open alerts: SELECT * FROM monitoring.active_alerts_dashboard.';
     END IF;
@@ -296,10 +317,10 @@ BEGIN
                 v_change ->> 'target', 'OPEN', (v_change ->> 'at')::timestamptz, (v_change ->> 'value')::numeric,
                 v_change -> 'details', v_change ->> 'severity', NULL, v_change ->> 'via');
         WHEN 'NOTIFIED' THEN
-            SELECT * INTO c FROM monitoring.alert_instance_s s
-             WHERE s.alert_instance_hk = v_hk AND s.load_end_date IS NULL FOR UPDATE;
-            -- Compared by time, so that a retry counts no message twice.
-            IF FOUND AND c.last_notification_sent IS DISTINCT FROM (v_change ->> 'at')::timestamptz THEN
+            c := monitoring.lock_current_alert(v_hk);
+            -- Compared by time, so that a retry counts no message twice, not even one before the last.
+            IF c.alert_instance_hk IS NOT NULL
+               AND (v_change ->> 'at')::timestamptz > coalesce(c.last_notification_sent, '-infinity') THEN
                 c.load_date := clock_timestamp();
                 c.last_notification_sent := (v_change ->> 'at')::timestamptz;
                 c.notification_count := c.notification_count + (v_change ->> 'count')::integer;
