@@ -331,3 +331,33 @@ func TestEvaluateDue_ATenantsOwnDefinitionIsEvaluatedOnce(t *testing.T) {
 		t.Errorf("workflows %v", ids)
 	}
 }
+
+func TestEvaluateDue_AnAcknowledgementAtTheSameMomentOpensNoSecondAlert(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.only()
+	key := f.fire("USAGE")
+	f.sample("connection_usage_pct", 91)
+	f.exec("BEGIN")
+	f.mustCommand("acknowledge_alert", key, "dana", true)
+
+	evaluator, err := f.store.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer evaluator.Release()
+	decided := make(chan string, 1)
+	go func() {
+		var decision string
+		if err := evaluator.QueryRow(t.Context(), `SELECT decision FROM monitoring.evaluate_due('local', '1 microsecond')`).Scan(&decision); err != nil {
+			decision = err.Error()
+		}
+		decided <- decision
+	}()
+	f.awaitBlocked(evaluator.Conn().PgConn().PID())
+	f.exec("COMMIT")
+	equal(f, "decision", <-decided, "HOLDING")
+	if got := f.statuses("USAGE"); !slices.Equal(got, []string{"ACKNOWLEDGED"}) {
+		t.Errorf("alerts %v", got)
+	}
+}
