@@ -106,7 +106,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';
         END IF;
     WHEN 'SLACK' THEN
-        IF NOT monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file', 'bot_token_env', 'bot_token_file') THEN
+        IF NOT monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"';
         END IF;
