@@ -124,7 +124,7 @@ func TestChannel_UsableOnesAreAccepted(t *testing.T) {
 		{"EMAIL", `{"smtp_server": "localhost", "smtp_port": "2525", "from_address": "a@b", "to_addresses": ["x@example.com"]}`},
 		{"EMAIL", `{"smtp_server": "localhost", "smtp_username": "u", "smtp_password_file": "/run/secrets/smtp", "from_address": "a@b", "to_addresses": ["x@example.com"]}`},
 		{"SLACK", `{"webhook_url": "https://hooks.slack.com/services/YOUR/SLACK/WEBHOOK", "channel": "#ops"}`},
-		{"SLACK", `{"bot_token_env": "SLACK_TOKEN"}`},
+		{"SLACK", `{"webhook_url_env": "SLACK_WEBHOOK_URL"}`},
 		{"WEBHOOK", `{"url": "HTTPS://example.com/alerts", "secret_env": "WEBHOOK_SECRET"}`},
 		{"WEBHOOK", `{"url_file": "/run/secrets/url", "unsigned": true}`},
 		{"SMS", `{"account_sid": "x"}`}, {"VOICE", `{}`}, {"PAGERDUTY", `{"routing_key_env": "PD_KEY"}`},
