@@ -360,17 +360,35 @@ CREATE OR REPLACE FUNCTION monitoring.record_notification(p_entry jsonb) RETURNS
 DECLARE
     v_bk text := monitoring.notification_key(
         p_entry ->> 'alert_key', p_entry ->> 'channel_key', p_entry ->> 'recipient', p_entry ->> 'event');
+    v_at      timestamptz := (p_entry ->> 'at')::timestamptz;
+    v_current monitoring.notification_log_s;
+    v_late_at timestamptz;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(v_bk, 0));
+    SELECT * INTO v_current FROM monitoring.notification_log_s
+     WHERE notification_log_hk = util.hash_binary(v_bk) AND load_end_date IS NULL;
+    -- What the vault could not take in time comes later, when it may hold a newer attempt or the outcome
+    -- of this one: it becomes history then, and once, and does not undo what is known.
+    IF v_at < v_current.sent_timestamp
+       OR v_at = v_current.sent_timestamp AND v_current.outcome_class IS NOT NULL AND p_entry ->> 'class' IS NULL THEN
+        IF EXISTS (SELECT FROM monitoring.notification_log_s
+                    WHERE notification_log_hk = v_current.notification_log_hk AND sent_timestamp = v_at
+                      AND outcome_class IS NOT DISTINCT FROM p_entry ->> 'class') THEN
+            RETURN;
+        END IF;
+        v_late_at := clock_timestamp();
+    END IF;
+
     INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
     VALUES (util.hash_binary(v_bk), v_bk, util.hash_binary(p_entry ->> 'alert_key'), util.hash_binary(p_entry ->> 'channel_key'))
     ON CONFLICT DO NOTHING;
 
     INSERT INTO monitoring.notification_log_s (
-        notification_log_hk, hash_diff, sent_timestamp, delivery_status, channel_used, recipient_address, message_content,
+        notification_log_hk, load_date, load_end_date, hash_diff, sent_timestamp, delivery_status, channel_used, recipient_address, message_content,
         delivery_confirmation_received, delivery_confirmation_timestamp, failure_reason, retry_count, delivery_duration_ms,
         external_message_id, event, delivery_key, outcome_class, delivery_proof, possible_duplicate)
     VALUES (
-        util.hash_binary(v_bk), '\x', (p_entry ->> 'at')::timestamptz, p_entry ->> 'status', p_entry ->> 'channel_type',
+        util.hash_binary(v_bk), coalesce(v_late_at, clock_timestamp()), v_late_at, '\x', v_at, p_entry ->> 'status', p_entry ->> 'channel_type',
         p_entry ->> 'recipient', p_entry ->> 'content', false, NULL,
         p_entry ->> 'reason', (p_entry ->> 'attempt')::integer, (p_entry ->> 'duration_ms')::integer,
         p_entry ->> 'external_id', p_entry ->> 'event', p_entry ->> 'delivery_key', p_entry ->> 'class',
@@ -384,30 +402,40 @@ CREATE OR REPLACE FUNCTION monitoring.begin_notifications(p_entries jsonb) RETUR
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_entry   jsonb;
-    v_prior   monitoring.notification_log_s;
-    v_finding text := 'NEW';
+    v_entry     jsonb;
+    v_prior     monitoring.notification_log_s;
+    v_finding   text := 'NEW';
+    v_delivered integer := 0;
 BEGIN
+    -- One beginner at a time per notification, always in the same order: the second one sees what the
+    -- first one wrote, also where there was no row that both could have waited for.
+    PERFORM pg_advisory_xact_lock(k.id)
+       FROM (SELECT DISTINCT hashtextextended(monitoring.notification_key(
+                        e ->> 'alert_key', e ->> 'channel_key', e ->> 'recipient', e ->> 'event'), 0) AS id
+               FROM jsonb_array_elements(p_entries) AS e
+              ORDER BY id) AS k;
     FOR v_entry IN SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o LOOP
         SELECT * INTO v_prior FROM monitoring.notification_log_s
          WHERE notification_log_hk = util.hash_binary(monitoring.notification_key(
                    v_entry ->> 'alert_key', v_entry ->> 'channel_key', v_entry ->> 'recipient', v_entry ->> 'event'))
-           AND load_end_date IS NULL
-           FOR UPDATE;
+           AND load_end_date IS NULL;
         IF v_prior.delivery_status = 'DELIVERED' THEN
-            v_finding := 'DELIVERED';
+            v_delivered := v_delivered + 1;
             CONTINUE;
         END IF;
         IF v_prior.delivery_status = 'PENDING' AND v_prior.outcome_class IS NULL THEN
             -- An attempt was begun and nobody knows how it ended: from here on a duplicate is possible.
             v_entry := v_entry || '{"possible_duplicate": true}';
-            v_finding := CASE v_finding WHEN 'NEW' THEN 'UNKNOWN_OUTCOME' ELSE v_finding END;
+            v_finding := 'UNKNOWN_OUTCOME';
         ELSIF v_prior.possible_duplicate THEN
             v_entry := v_entry || '{"possible_duplicate": true}';
         END IF;
         PERFORM monitoring.record_notification(v_entry || '{"status": "PENDING"}');
     END LOOP;
-    RETURN v_finding;
+    -- Delivered only when it all was: to hear twice of one alert is better than never of another.
+    RETURN CASE WHEN v_delivered = 0 THEN v_finding
+                WHEN v_delivered = jsonb_array_length(p_entries) THEN 'DELIVERED'
+                ELSE 'UNKNOWN_OUTCOME' END;
 END
 $$;
 COMMENT ON FUNCTION monitoring.begin_notifications(jsonb) IS
