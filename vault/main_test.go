@@ -2,7 +2,6 @@ package vault_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -249,15 +248,6 @@ func (f *fixture) kinds(alertKey string) []string {
 func (f *fixture) versions(alertKey string) int {
 	f.Helper()
 	return value[int](f, `SELECT count(*) FROM monitoring.alert_instance_s WHERE alert_instance_hk = util.hash_binary($1)`, alertKey)
-}
-
-func parse[T any](f *fixture, text []byte) T {
-	f.Helper()
-	var v T
-	if err := json.Unmarshal(text, &v); err != nil {
-		f.Fatal(err)
-	}
-	return v
 }
 
 // sample records a measurement of now, as a collection does.
