@@ -133,15 +133,16 @@ CREATE OR REPLACE FUNCTION monitoring.change_alert_state(
     AS $$
 DECLARE
     c    monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
-    v_id text := monitoring.alert_short_id(p_alert_instance_hk);
+    v_id text;
 BEGIN
     IF c.alert_instance_hk IS NULL THEN
         RAISE EXCEPTION 'no alert with hash key %', encode(p_alert_instance_hk, 'hex')
             USING ERRCODE = 'P0002', HINT = 'See the open alerts: SELECT * FROM monitoring.active_alerts_dashboard.';
     END IF;
 
+    v_id := monitoring.alert_short_id(p_alert_instance_hk);
     changed := monitoring.alert_transition_allowed(c.alert_status, p_status)
-               AND (p_status <> 'ESCALATED' OR p_level > c.escalation_level);
+               AND (p_status <> 'ESCALATED' OR coalesce(p_level, 0) > c.escalation_level);
     c.load_date := clock_timestamp();
     c.changed_at := p_at;
     c.changed_via := p_via;
@@ -318,9 +319,11 @@ BEGIN
                 v_change -> 'details', v_change ->> 'severity', NULL, v_change ->> 'via');
         WHEN 'NOTIFIED' THEN
             c := monitoring.lock_current_alert(v_hk);
-            -- Compared by time, so that a retry counts no message twice, not even one before the last.
+            -- Known by its time among all that were counted: a retry counts no message twice, and one
+            -- whose delivery took longer than a later one's still counts.
             IF c.alert_instance_hk IS NOT NULL
-               AND (v_change ->> 'at')::timestamptz > coalesce(c.last_notification_sent, '-infinity') THEN
+               AND NOT EXISTS (SELECT FROM monitoring.alert_instance_s s
+                                WHERE s.alert_instance_hk = v_hk AND s.last_notification_sent = (v_change ->> 'at')::timestamptz) THEN
                 c.load_date := clock_timestamp();
                 c.last_notification_sent := (v_change ->> 'at')::timestamptz;
                 c.notification_count := c.notification_count + (v_change ->> 'count')::integer;
