@@ -47,7 +47,8 @@ BEGIN
           FROM jsonb_to_recordset(p_samples) AS s (
                    name text, category text, unit text, value numeric, warning numeric, critical numeric,
                    low_is_bad boolean, source text, counter jsonb, error text),
-               LATERAL (SELECT util.bk(p_target, 'HEALTH', s.category, s.name,
+               -- Without the category: where a query fails, its metrics come without theirs.
+               LATERAL (SELECT util.bk(p_target, 'HEALTH', s.name,
                                        coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM')) AS bk) AS k
     ),
     valued AS MATERIALIZED (
@@ -103,7 +104,7 @@ CREATE OR REPLACE FUNCTION monitoring.latest_disk_sample() RETURNS jsonb
     -- SQL cannot ask the file system; what a worker on this host measured lately is the only truth.
     SELECT jsonb_build_array(jsonb_build_object(
                'name', 'disk_usage_pct', 'category', 'CAPACITY', 'unit', '%', 'value', recent.metric_value,
-               'warning', 80, 'critical', 95, 'low_is_bad', false, 'source', 'statfs',
+               'warning', 80, 'critical', 95, 'low_is_bad', false, 'source', 'system_health_metric_s',
                'error', CASE WHEN recent.metric_value IS NULL THEN 'no worker on this host measured the disk within 15 minutes' END))
       FROM (SELECT 1) AS always
       LEFT JOIN LATERAL (
@@ -111,6 +112,7 @@ CREATE OR REPLACE FUNCTION monitoring.latest_disk_sample() RETURNS jsonb
                  FROM monitoring.system_health_metric_s s
                  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
                 WHERE h.target_name = 'local' AND s.metric_name = 'disk_usage_pct' AND s.load_end_date IS NULL
+                  AND s.data_source = 'statfs'  -- measured, and not copied here: a copy would feed itself for ever
                   AND s.measurement_timestamp > clock_timestamp() - interval '15 minutes'
                 ORDER BY s.measurement_timestamp DESC
                 LIMIT 1) AS recent ON true
