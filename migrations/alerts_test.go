@@ -77,7 +77,6 @@ func wantDecision(t *testing.T, db database, key string, at time.Time, inputs, r
 const (
 	bad  = `{"blocked_backends": 9}`
 	good = `{"blocked_backends": 0}`
-	none = `{}`
 )
 
 // openAlert opens an alert as a workflow records it, by the key of its own definition.
