@@ -127,7 +127,9 @@ func TestChannel_UsableOnesAreAccepted(t *testing.T) {
 		{"SLACK", `{"webhook_url_env": "SLACK_WEBHOOK_URL"}`},
 		{"WEBHOOK", `{"url": "HTTPS://example.com/alerts", "secret_env": "WEBHOOK_SECRET"}`},
 		{"WEBHOOK", `{"url_file": "/run/secrets/url", "unsigned": true}`},
-		{"SMS", `{"account_sid": "x"}`}, {"VOICE", `{}`}, {"PAGERDUTY", `{"routing_key_env": "PD_KEY"}`},
+		{"SMS", `{"account_sid": "x"}`},
+		{"VOICE", `{}`},
+		{"PAGERDUTY", `{"routing_key_env": "PD_KEY"}`},
 	} {
 		putChannel(t, db, fmt.Sprint("C", i), columns{"channel_type": c.kind, "configuration": c.configuration})
 	}

@@ -187,8 +187,8 @@ func TestDefinition_ThatCouldNeverBeEvaluatedIsRefused(t *testing.T) {
 		given columns
 		words []string
 	}{
-		{columns{"condition_logic": "conection_usage > threshold_value"}, []string{`unknown metric "conection_usage"`, `Did you mean "connection_usage_pct"?`, "monitoring.condition_identifier"}},
-		{columns{"condition_logic": "disk_useage_pct > 1"}, []string{`Did you mean "disk_usage_pct"?`}},
+		{columns{"condition_logic": "connection_use > threshold_value"}, []string{`unknown metric "connection_use"`, `Did you mean "connection_usage_pct"?`, "monitoring.condition_identifier"}},
+		{columns{"condition_logic": "disk_use_pct > 1"}, []string{`Did you mean "disk_usage_pct"?`}},
 		{columns{"condition_logic": "replication_lag > 1"}, []string{`Did you mean "replication_lag_`}},
 		{columns{"condition_logic": "CONNECTION_USAGE_PCT > 1"}, []string{`Did you mean "connection_usage_pct"?`}},
 		{columns{"condition_logic": "blocked_backends >> 1"}, []string{"condition", "malformed"}},
