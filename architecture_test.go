@@ -105,8 +105,8 @@ func TestEffectPackages_DoNotImportEachOther(t *testing.T) {
 		}
 		for _, imported := range p.testImports() {
 			other := area(imported)
-			if other != p.area() && other != "pgserver" && slices.Contains(effects, other) {
-				t.Errorf("the tests of %s import %s: of the other effects, tests may use pgserver (a real PostgreSQL) only; a test that needs both belongs to e2e",
+			if other != p.area() && other != "pgserver" && other != "vault" && slices.Contains(effects, other) {
+				t.Errorf("the tests of %s import %s: of the other effects, tests may use pgserver (a real PostgreSQL) and vault (a real one) only; a test that needs more belongs to e2e",
 					p.ImportPath, imported)
 			}
 		}
