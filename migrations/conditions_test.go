@@ -118,6 +118,7 @@ func TestCompile_RefusesWithThePlaceAndARemedy(t *testing.T) {
 		`a == "open`:              {`cannot be read at ""open"`},
 		"a > > 1":                 {"is malformed", "Equality is =="},
 		"(a > 1":                  {"is malformed"},
+		"size() > 0":              {"is malformed"}, // a method of jsonpath
 		"a > 1 b":                 {"is malformed"},
 		"a + 1":                   {"compares nothing"},
 		"true":                    {"compares nothing"},
