@@ -98,4 +98,11 @@ func configOf(c vault.Channel) notify.Config {
 }
 
 // String keeps the remembered rows, and any secret in them, out of logs.
-func (d *Directory) String() string { return fmt.Sprintf("directory of %d channels", len(d.last)) }
+func (d *Directory) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return fmt.Sprintf("directory of %d channels", len(d.last))
+}
+
+// GoString is String, so that %#v prints no row either.
+func (d *Directory) GoString() string { return d.String() }
