@@ -30,6 +30,7 @@ demo: build ## make a real condition true and watch the alert live, step by step
 	@exec bin/onevault-dev demo $(ARGS)
 
 test: build ## run all tests (TESTFLAGS="-run Escalates -v")
+	@bin/onevault-dev prepare
 	@failed=; \
 	export ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev; \
 	go test $(TESTFLAGS) ./... || failed=1; \

@@ -89,7 +89,7 @@ func rootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w (see onevault-dev --help)", err)}
 	})
 	o.register(run.PersistentFlags())
-	run.AddCommand(demoCommand(o))
+	run.AddCommand(demoCommand(o), prepareCommand())
 	return run
 }
 

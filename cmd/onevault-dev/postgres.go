@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
 
 	"onevault/pgserver"
 )
@@ -52,6 +53,22 @@ func startPostgres(ctx context.Context, config pgserver.Config, restartAfter tim
 	p.end = end
 	p.watched.Go(func() { p.watch(watch) })
 	return p, nil
+}
+
+// prepareCommand brings what tests need and Go modules cannot: PostgreSQL's server programs.
+func prepareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "prepare",
+		Short: "Make sure that PostgreSQL's server programs are here: install them as root on Debian, else say how",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := pgserver.Discover()
+			if errors.Is(err, pgserver.ErrNoBinaries) {
+				return installPostgres(cmd.Context(), err, cmd.OutOrStdout())
+			}
+			return err
+		},
+	}
 }
 
 // installPostgres brings the server's programs where we may; missing is the explanation for others.
