@@ -1,0 +1,32 @@
+package collect
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// A backend's process id says something about this host only where a postgres of this host has it: the
+// id of a server elsewhere is here nobody's, or somebody else's.
+func TestBackendIsHere_OnlyWhereAPostgresHasTheID(t *testing.T) {
+	t.Parallel()
+	ended := exec.CommandContext(t.Context(), "true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for what, pid := range map[string]int{"this test": os.Getpid(), "init": 1, "a process that ended": ended.Process.Pid} {
+		if backendIsHere(uint32(pid)) {
+			t.Errorf("%s is taken for a backend", what)
+		}
+	}
+}
+
+func TestVolumeUsage_OfADirectoryThatIsNotHere(t *testing.T) {
+	t.Parallel()
+	if used, err := volumeUsage("/there/is/no/such/directory"); err == nil {
+		t.Errorf("it is %v %% full", used)
+	}
+	if used, err := volumeUsage(t.TempDir()); err != nil || used <= 0 || used > 100 {
+		t.Errorf("the volume of this test is %v %% full, %v", used, err)
+	}
+}
