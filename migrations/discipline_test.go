@@ -203,6 +203,7 @@ func TestDiscipline_MeasurementsAreNeverChanged(t *testing.T) {
 		refused(t, db, "55000", []string{"is history and cannot be deleted"}, "DELETE FROM "+table)
 	}
 	refused(t, db, "55000", []string{"is history and cannot be deleted"}, "TRUNCATE monitoring.system_health_metric_s")
+	refused(t, db, "55000", []string{"is history and cannot be deleted"}, "TRUNCATE "+partition)
 
 	// Retracting one sample is the closing update.
 	exec(t, db, "UPDATE monitoring.system_health_metric_s SET load_end_date = clock_timestamp() WHERE metric_name = 'uptime_s'")

@@ -136,6 +136,16 @@ BEGIN
                         FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
     END LOOP;
 
+    -- Partitions that an earlier version made.
+    FOR v_sat IN
+        SELECT c.relname AS table_name FROM pg_class c
+         WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relispartition
+           AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = 't60_refuse_truncate')
+    LOOP
+        EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
+    END LOOP;
+
     FOR v_hub IN
         SELECT relname FROM pg_class
          WHERE relnamespace = 'monitoring'::regnamespace AND relkind = 'r' AND relname ~ '_[hl]$'
@@ -168,6 +178,9 @@ BEGIN
                                v_name, v_parent,
                                to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
                                to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
+                -- Row triggers come from the parent by themselves, this one does not.
+                EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
+                                FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
                 v_made := v_made + 1;
             END IF;
             v_week := v_week + 7;
