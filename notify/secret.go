@@ -30,12 +30,15 @@ var (
 	redacted   = json.RawMessage(`{"$redacted":true}`)
 )
 
-// secret is a value that must not be printed: every formatting of it gives the same placeholder.
+// secret is a value that must not be printed: every verb gives the same placeholder. fmt asks no method
+// of an unexported field, so a type that holds one prints itself as well.
 type secret string
 
-func (secret) String() string               { return "[secret]" }
-func (secret) GoString() string             { return "[secret]" }
-func (secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+const hidden = "[secret]"
+
+func (secret) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, hidden) } // fmt keeps the error itself
+func (secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
+func (secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // secretRef says where a secret is: in the row (only where the guide's shape has it there), in an
 // environment variable, or in a file of the secrets directory.
@@ -44,6 +47,11 @@ type secretRef struct {
 	inline            secret
 	env, file         string
 	redacted, present bool
+}
+
+// Format prints where the secret is, never the secret.
+func (r secretRef) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "%s (env %q, file %q)", r.field, r.env, r.file) // fmt keeps the error itself
 }
 
 // load returns the secret, or an error that names the field and the remedy.
