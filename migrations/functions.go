@@ -24,8 +24,9 @@ func (s script) hash() string {
 }
 
 // putFunctions runs the scripts whose text the database does not have yet, in the order of their
-// names, all in one transaction: a half-changed set of functions is never visible.
-func putFunctions(ctx context.Context, db *sql.DB, progress func(string)) error {
+// names, all in one transaction: a half-changed set of functions is never visible. After a change of
+// tables or functions every table is given its triggers.
+func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress func(string)) error {
 	scripts, err := allScripts()
 	if err != nil {
 		return err
@@ -45,10 +46,12 @@ func putFunctions(ctx context.Context, db *sql.DB, progress func(string)) error 
 	if err != nil {
 		return err
 	}
+	changed := tablesChanged
 	for _, s := range scripts {
 		if known[s.name] == s.hash() {
 			continue
 		}
+		changed = true
 		if _, err := tx.ExecContext(ctx, s.text); err != nil {
 			return fmt.Errorf("put %s: %w", s.name, err)
 		}
@@ -58,6 +61,11 @@ func putFunctions(ctx context.Context, db *sql.DB, progress func(string)) error 
 			return fmt.Errorf("remember %s: %w", s.name, err)
 		}
 		progress("put " + s.name)
+	}
+	if changed {
+		if _, err := tx.ExecContext(ctx, "SELECT monitoring.enforce_discipline()"); err != nil {
+			return fmt.Errorf("enforce the discipline of the vault: %w", err)
+		}
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit functions: %w", err)

@@ -59,7 +59,7 @@ func Up(ctx context.Context, databaseURL string, progress func(string)) error {
 		for _, result := range results {
 			progress(fmt.Sprintf("applied %s in %s", path.Base(result.Source.Path), result.Duration.Round(time.Millisecond)))
 		}
-		return explain(putFunctions(ctx, db, progress))
+		return explain(putFunctions(ctx, db, len(results) > 0, progress))
 	})
 }
 

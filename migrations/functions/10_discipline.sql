@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION monitoring.keep_one_current_row() RETURNS trigger
 DECLARE
     v_key_column text := TG_ARGV[0];
     v_table      text := format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME);
-    v_hub        text := format('%I.%I', TG_TABLE_SCHEMA, regexp_replace(TG_TABLE_NAME, '_s$', '_h'));
+    v_hub        text := format('%I.%I', TG_TABLE_SCHEMA, TG_ARGV[1]);
     v_key        bytea;
     v_current    record;
     v_versions   boolean;
@@ -105,24 +105,93 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.refuse_change() IS 'Trigger of hubs and links: insert only.';
 
-DO $do$
+
+CREATE OR REPLACE FUNCTION monitoring.partitioned_tables() RETURNS TABLE (table_name name)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.relname FROM pg_class c
+     WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'p'
+     ORDER BY c.relname
+    $$;
+COMMENT ON FUNCTION monitoring.partitioned_tables() IS 'The measurement satellites, which are partitioned by week.';
+
+CREATE OR REPLACE FUNCTION monitoring.ensure_partitions(p_from date, p_to date) RETURNS integer
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring
+    AS $$
+DECLARE
+    v_parent text;
+    v_week   date;
+    v_name   text;
+    v_made   integer := 0;
+BEGIN
+    -- One maker at a time; the loser finds the partitions made.
+    PERFORM pg_advisory_xact_lock(hashtextextended('monitoring.ensure_partitions', 0));
+    FOR v_parent IN SELECT table_name FROM monitoring.partitioned_tables() LOOP
+        v_week := date_trunc('week', p_from)::date;
+        WHILE v_week < p_to LOOP
+            v_name := format('%s_p%s', v_parent, to_char(v_week, 'YYYYMMDD'));
+            IF to_regclass('monitoring.' || v_name) IS NULL THEN
+                EXECUTE format('CREATE TABLE monitoring.%I PARTITION OF monitoring.%I FOR VALUES FROM (%L) TO (%L)',
+                               v_name, v_parent,
+                               to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
+                               to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
+                -- Row triggers come from the parent by themselves, this one does not.
+                EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
+                                FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
+                v_made := v_made + 1;
+            END IF;
+            v_week := v_week + 7;
+        END LOOP;
+    END LOOP;
+    RETURN v_made;
+END
+$$;
+COMMENT ON FUNCTION monitoring.ensure_partitions(date, date) IS
+    'Makes the weekly partitions of the measurement satellites that cover [from, to); returns how many were made.';
+
+CREATE OR REPLACE FUNCTION monitoring.ensure_partitions_around(p_at timestamptz) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_ahead text := to_char(date_trunc('week', p_at AT TIME ZONE 'UTC')::date + 7, 'YYYYMMDD');
+    v_now   text := to_char(date_trunc('week', p_at AT TIME ZONE 'UTC')::date, 'YYYYMMDD');
+BEGIN
+    -- Look-ups in the catalog's cache: cheap enough for every write of measurements.
+    IF EXISTS (SELECT FROM monitoring.partitioned_tables() AS t
+                WHERE to_regclass('monitoring.' || t.table_name || '_p' || v_now) IS NULL
+                   OR to_regclass('monitoring.' || t.table_name || '_p' || v_ahead) IS NULL) THEN
+        PERFORM monitoring.ensure_partitions((p_at AT TIME ZONE 'UTC')::date, (p_at AT TIME ZONE 'UTC')::date + 21);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.ensure_partitions_around(timestamptz) IS
+    'Makes sure that measurements of this week and the next have a partition.';
+
+-- Run after every migration, so that a new table has its discipline whatever made it.
+CREATE OR REPLACE FUNCTION monitoring.enforce_discipline() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
 DECLARE
     v_sat record;
     v_hub text;
 BEGIN
     FOR v_sat IN
-        SELECT * FROM (VALUES
-            ('alert_definition_s', 'alert_definition_hk'),
-            ('alert_instance_s', 'alert_instance_hk'),
-            ('notification_config_s', 'notification_config_hk'),
-            ('notification_log_s', 'notification_log_hk')
-        ) AS s (table_name, key_column)
+        -- State satellites: a key of (hub's or link's key, load_date). Measurements have a third column.
+        SELECT c.relname AS table_name, a.attname AS key_column, h.relname AS hub_name
+          FROM pg_class c
+          JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p' AND cardinality(k.conkey) = 2
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+          JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' AND f.conkey = ARRAY[a.attnum]
+          JOIN pg_class h ON h.oid = f.confrelid
+         WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition AND c.relname LIKE '%\_s'
     LOOP
         EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON monitoring.%I (%I) WHERE load_end_date IS NULL',
                        v_sat.table_name || '_one_current', v_sat.table_name, v_sat.key_column);
         EXECUTE format('CREATE OR REPLACE TRIGGER t50_keep_one_current_row BEFORE INSERT ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L)',
-                       v_sat.table_name, v_sat.key_column);
+                        FOR EACH ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)',
+                       v_sat.table_name, v_sat.key_column, v_sat.hub_name);
     END LOOP;
 
     FOR v_sat IN
@@ -153,65 +222,12 @@ BEGIN
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_change BEFORE UPDATE OR DELETE ON monitoring.%I
                         FOR EACH ROW EXECUTE FUNCTION monitoring.refuse_change()', v_hub);
     END LOOP;
-END
-$do$;
 
-CREATE OR REPLACE FUNCTION monitoring.ensure_partitions(p_from date, p_to date) RETURNS integer
-    LANGUAGE plpgsql
-    SECURITY DEFINER
-    SET search_path = pg_catalog, monitoring
-    AS $$
-DECLARE
-    v_parent text;
-    v_week   date;
-    v_name   text;
-    v_made   integer := 0;
-BEGIN
-    -- One maker at a time; the loser finds the partitions made.
-    PERFORM pg_advisory_xact_lock(hashtextextended('monitoring.ensure_partitions', 0));
-    FOREACH v_parent IN ARRAY ARRAY['system_health_metric_s', 'alert_evaluation_s'] LOOP
-        v_week := date_trunc('week', p_from)::date;
-        WHILE v_week < p_to LOOP
-            v_name := format('%s_p%s', v_parent, to_char(v_week, 'YYYYMMDD'));
-            IF to_regclass('monitoring.' || v_name) IS NULL THEN
-                EXECUTE format('CREATE TABLE monitoring.%I PARTITION OF monitoring.%I FOR VALUES FROM (%L) TO (%L)',
-                               v_name, v_parent,
-                               to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
-                               to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
-                -- Row triggers come from the parent by themselves, this one does not.
-                EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                                FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
-                v_made := v_made + 1;
-            END IF;
-            v_week := v_week + 7;
-        END LOOP;
-    END LOOP;
-    RETURN v_made;
+    PERFORM monitoring.ensure_partitions((now() AT TIME ZONE 'UTC')::date - 42, (now() AT TIME ZONE 'UTC')::date + 21);
 END
 $$;
-COMMENT ON FUNCTION monitoring.ensure_partitions(date, date) IS
-    'Makes the weekly partitions of the measurement satellites that cover [from, to); returns how many were made.';
-
-CREATE OR REPLACE FUNCTION monitoring.ensure_partitions_around(p_at timestamptz) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    v_ahead text := to_char(date_trunc('week', p_at AT TIME ZONE 'UTC')::date + 7, 'YYYYMMDD');
-    v_now   text := to_char(date_trunc('week', p_at AT TIME ZONE 'UTC')::date, 'YYYYMMDD');
-BEGIN
-    -- Two look-ups in the catalog's cache: cheap enough for every write of measurements.
-    IF to_regclass('monitoring.system_health_metric_s_p' || v_ahead) IS NULL
-       OR to_regclass('monitoring.system_health_metric_s_p' || v_now) IS NULL
-       OR to_regclass('monitoring.alert_evaluation_s_p' || v_ahead) IS NULL
-       OR to_regclass('monitoring.alert_evaluation_s_p' || v_now) IS NULL THEN
-        PERFORM monitoring.ensure_partitions((p_at AT TIME ZONE 'UTC')::date, (p_at AT TIME ZONE 'UTC')::date + 21);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION monitoring.ensure_partitions_around(timestamptz) IS
-    'Makes sure that measurements of this week and the next have a partition.';
-
-SELECT monitoring.ensure_partitions((now() AT TIME ZONE 'UTC')::date - 42, (now() AT TIME ZONE 'UTC')::date + 21);
+COMMENT ON FUNCTION monitoring.enforce_discipline() IS
+    'Gives every hub, link and satellite of the schema its triggers and its unique current row, and makes the partitions.';
 
 -- ---------------------------------------------------------------- indexes
 
@@ -225,3 +241,17 @@ CREATE INDEX IF NOT EXISTS alert_instance_s_triggered ON monitoring.alert_instan
 CREATE INDEX IF NOT EXISTS notification_log_h_alert ON monitoring.notification_log_h (alert_instance_hk);
 CREATE INDEX IF NOT EXISTS notification_log_s_sent ON monitoring.notification_log_s (sent_timestamp DESC) WHERE load_end_date IS NULL;
 CREATE INDEX IF NOT EXISTS notification_log_s_undelivered ON monitoring.notification_log_s (delivery_status, sent_timestamp) WHERE load_end_date IS NULL AND delivery_status IN ('PENDING', 'FAILED');
+CREATE INDEX IF NOT EXISTS system_health_metric_s_bad ON monitoring.system_health_metric_s (measurement_timestamp DESC) WHERE load_end_date IS NULL AND status IN ('WARNING', 'CRITICAL', 'UNKNOWN');
+CREATE INDEX IF NOT EXISTS performance_metric_s_recent ON monitoring.performance_metric_s (measurement_period_end DESC) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS performance_metric_s_query ON monitoring.performance_metric_s (query_hash, measurement_period_end DESC) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS capacity_metric_s_recent ON monitoring.capacity_metric_s (measurement_timestamp DESC) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS capacity_metric_s_projected ON monitoring.capacity_metric_s (projected_full_date) WHERE load_end_date IS NULL AND projected_full_date IS NOT NULL;
+CREATE INDEX IF NOT EXISTS security_event_s_time ON monitoring.security_event_s (event_timestamp DESC) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS security_event_s_kind ON monitoring.security_event_s (event_severity, event_type) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS security_event_s_investigation ON monitoring.security_event_s (investigation_status, event_severity) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS compliance_check_s_framework ON monitoring.compliance_check_s (compliance_framework, check_status) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS compliance_check_s_remediation ON monitoring.compliance_check_s (remediation_deadline) WHERE load_end_date IS NULL AND remediation_required;
+CREATE INDEX IF NOT EXISTS incident_s_status ON monitoring.incident_s (incident_status, created_timestamp DESC) WHERE load_end_date IS NULL;
+CREATE INDEX IF NOT EXISTS incident_s_severity ON monitoring.incident_s (incident_severity, incident_priority) WHERE load_end_date IS NULL AND incident_status <> 'CLOSED';
+CREATE INDEX IF NOT EXISTS alert_incident_l_incident ON monitoring.alert_incident_l (incident_hk);
+CREATE INDEX IF NOT EXISTS security_event_incident_l_incident ON monitoring.security_event_incident_l (incident_hk);
