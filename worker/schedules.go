@@ -22,24 +22,37 @@ func (p *parts) schedules() []client.ScheduleOptions {
 	// Evaluation follows collection closely, so that what was measured is judged at once.
 	offset := min(evaluateEvery/5, 15*time.Second)
 	return []client.ScheduleOptions{
-		p.schedule("collect", p.config.CollectEvery, 0, workflows.CollectWorkflowName,
+		p.every("collect", p.config.CollectEvery, 0, workflows.CollectWorkflowName,
 			workflows.CollectInput{Target: localTarget, Every: p.config.CollectEvery}, "measure the target and record it"),
-		p.schedule("evaluate", evaluateEvery, offset, workflows.EvaluateWorkflowName,
+		p.every("evaluate", evaluateEvery, offset, workflows.EvaluateWorkflowName,
 			workflows.EvaluateInput{Target: localTarget, Every: p.config.EvaluateEvery}, "evaluate the alert definitions that are due"),
 	}
 }
 
-func (p *parts) schedule(id string, every, offset time.Duration, workflowName string, input any, summary string) client.ScheduleOptions {
+// every is a schedule of short rounds. What was missed while no worker ran is not caught up: it would
+// measure the past.
+func (p *parts) every(id string, every, offset time.Duration, workflowName string, input any, summary string) client.ScheduleOptions {
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every, Offset: offset}}}
+	return p.schedule(id, spec, max(10*every, 5*time.Minute), max(every, 10*time.Second), workflowName, input, summary)
+}
+
+// daily is a schedule of one long piece of work a day. One that was missed is caught up within half a day.
+func (p *parts) daily(id string, at client.ScheduleCalendarSpec, timezone, workflowName string, input any, summary string) client.ScheduleOptions {
+	spec := client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{at}, TimeZoneName: timezone}
+	return p.schedule(id, spec, 20*time.Hour, 12*time.Hour, workflowName, input, summary)
+}
+
+// schedule starts a workflow by its spec, one in flight.
+func (p *parts) schedule(id string, spec client.ScheduleSpec, timeout, catchup time.Duration, workflowName string, input any, summary string) client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID:   id,
-		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every, Offset: offset}}},
+		Spec: spec,
 		Action: &client.ScheduleWorkflowAction{
 			ID: id, Workflow: workflowName, Args: []any{input}, TaskQueue: p.config.TaskQueue, StaticSummary: summary,
-			WorkflowExecutionTimeout: max(10*every, 5*time.Minute),
+			WorkflowExecutionTimeout: timeout,
 		},
-		// One in flight; what was missed while no worker ran is not caught up: it would measure the past.
 		Overlap:       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-		CatchupWindow: max(every, 10*time.Second),
+		CatchupWindow: catchup,
 	}
 }
 
