@@ -38,6 +38,27 @@ func judgeChannels(channels []vault.ListedChannel) []Finding {
 	return findings
 }
 
+// judgeReach finds channels that no enabled definition can reach: their filters match none.
+func judgeReach(channels []vault.ListedChannel, definitions []vault.ListedDefinition) []Finding {
+	heard := map[string]bool{}
+	for _, d := range definitions {
+		for _, key := range d.Channels {
+			heard[key] = true
+		}
+	}
+	var idle []string
+	for _, c := range channels {
+		if !heard[c.Key] {
+			idle = append(idle, c.Key)
+		}
+	}
+	if len(idle) == 0 {
+		return nil
+	}
+	return []Finding{warn("channels", "widen severity_filter or category_filter, name the channel in a definition's notification_channels, or disable it",
+		"no enabled definition reaches %s: it will never send anything", several(idle))}
+}
+
 // environment lists the variables that a configuration names.
 func environment(configuration json.RawMessage) []string {
 	var (

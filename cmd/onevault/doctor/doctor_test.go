@@ -151,3 +151,13 @@ func TestJudgeSchedule(t *testing.T) {
 	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, now.Add(-time.Second)))}, OK, "never ran, created 1s ago")
 	expect(t, []Finding{judgeSchedule(now, "collect", describe(false, long))}, Fail, "never ran")
 }
+
+func TestJudgeReach_NamesChannelsThatNoDefinitionReaches(t *testing.T) {
+	t.Parallel()
+	channels := []vault.ListedChannel{{Key: "MAIL"}, {Key: "LONELY"}}
+	definitions := []vault.ListedDefinition{{Key: "A", Channels: []string{"MAIL"}}}
+	expect(t, judgeReach(channels, definitions), Warn, "no enabled definition reaches LONELY")
+	if findings := judgeReach(channels[:1], definitions); findings != nil {
+		t.Errorf("findings = %+v", findings)
+	}
+}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,11 +188,15 @@ func checkDeliveries(ctx context.Context, store *vault.Store, _ func() time.Time
 	if err != nil {
 		return nil, err
 	}
+	definitions, err := store.Definitions(ctx, false)
+	if err != nil {
+		return nil, err
+	}
 	failing, err := store.FailingDeliveries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return append(judgeChannels(channels), judgeDeliveries(failing)...), nil
+	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions), judgeDeliveries(failing)), nil
 }
 
 func judgeDeliveries(failing []vault.FailingDelivery) []Finding {
