@@ -64,6 +64,7 @@ type Definition struct {
 	Threshold   *float64  `json:"threshold,omitempty"`
 	Operator    string    `json:"operator,omitempty"` // >, <, =, !=, >=, <=
 	RunbookURL  string    `json:"runbook_url,omitempty"`
+	Runbook     string    `json:"runbook,omitempty"` // one line: what it means, what to look at, what to do
 
 	AutoResolve       bool          `json:"auto_resolve"`
 	EscalationEnabled bool          `json:"escalation_enabled"`

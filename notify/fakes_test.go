@@ -95,6 +95,7 @@ func firedMessage() Message {
 			Description: "Many sessions are open at once; new ones may be refused soon.",
 			Severity:    alert.SeverityCritical, Condition: "active_connections > 150",
 			Threshold: ptr(150), Operator: ">", RunbookURL: "https://wiki.example.com/runbooks/connections?a=1&b=2",
+			Runbook: "New sessions are refused soon. Look at pg_stat_activity by application and state. End idle sessions, or add a pooler.",
 		},
 		Alerts: []alert.Alert{{
 			Key: "pg-prod-3/SYSTEM_HIGH_CONNECTION_COUNT/1", ShortID: "A-7F3K", Target: "pg-prod-3",

@@ -48,6 +48,7 @@ type page struct {
 	Hidden  int           // how many more there are
 	Command string        // to acknowledge; empty when nothing is to be acknowledged
 	Links   []link
+	Runbook string   // what to look at and to do, for who is woken; empty when nothing was written
 	Hints   []string // test and duplicate notes
 }
 
@@ -77,6 +78,7 @@ func newPage(m Message) page {
 	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
+	p.Runbook = runbook(m)
 	p.Links = links(m)
 	p.Hints = hints(m)
 	return p
@@ -226,9 +228,6 @@ func facts(m Message) []fact {
 	}
 	add("Condition", m.Definition.Condition)
 	add("About", m.Definition.Description)
-	if runbookURL(m) == "" {
-		add("Runbook", m.Definition.RunbookURL) // not a web address: still worth reading
-	}
 	return out
 }
 
@@ -291,6 +290,16 @@ func links(m Message) []link {
 		out = append(out, link{"Workflow", u})
 	}
 	return out
+}
+
+// runbook is the line of the definition. An address that is no web address cannot be a link, but is worth
+// reading.
+func runbook(m Message) string {
+	line := m.Definition.Runbook
+	if runbookURL(m) == "" {
+		line = strings.TrimSpace(line + " " + m.Definition.RunbookURL)
+	}
+	return oneLine(line, maxField)
 }
 
 func runbookURL(m Message) string { return webURL(m.Definition.RunbookURL) }

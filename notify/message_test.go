@@ -76,6 +76,7 @@ func hostile() Message {
 	m.Definition.Name = "<script>alert(1)</script>\r\nBcc: x@y.z <!channel> & `rm` *b*"
 	m.Definition.Condition = "a < b && c > \"d\""
 	m.Definition.Description = "<img src=x onerror=1> <https://evil.example|click> \u202e\x00\xff"
+	m.Definition.Runbook = "<!channel> <b>drop</b>\n& `rm -rf`"
 	m.Definition.RunbookURL = "javascript:alert(1)"
 	m.UIURL = "https://ui.example/a|b>c?d=<e>"
 	m.Alerts[0].ShortID = "A-`7F3K`"

@@ -149,6 +149,9 @@ func slackBlocks(p page) []slack.Block {
 		blocks = append(blocks, slackSection("_"+slackEscape(hint, maxSlackSection-2)+"_"))
 	}
 	blocks = append(blocks, slackFacts(p.Facts)...)
+	if p.Runbook != "" {
+		blocks = append(blocks, slackSection("*Runbook*\n"+slackEscape(p.Runbook, maxField)))
+	}
 	blocks = append(blocks, slackList(p)...)
 	if p.Command != "" {
 		blocks = append(blocks, slackSection("*Acknowledge*  "+slackCode(p.Command, 200)))

@@ -365,7 +365,7 @@ func commonLabels(m Message) map[string]string {
 func commonAnnotations(m Message) map[string]string {
 	notes := map[string]string{
 		"summary": newPage(m).Subject, "description": m.Definition.Description, "condition": m.Definition.Condition,
-		"runbook_url": m.Definition.RunbookURL,
+		"runbook_url": m.Definition.RunbookURL, "runbook": m.Definition.Runbook,
 	}
 	maps.DeleteFunc(notes, func(_, value string) bool { return value == "" })
 	return notes

@@ -67,6 +67,7 @@ type ListedAlert struct {
 	ThresholdUnit     string          `json:"threshold_unit,omitempty"`
 	Operator          string          `json:"operator,omitempty"`
 	RunbookURL        string          `json:"runbook_url,omitempty"`
+	Runbook           string          `json:"runbook,omitempty"` // one line: what it means, what to look at, what to do
 	AutoResolve       bool            `json:"auto_resolve"`
 
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
@@ -139,7 +140,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.TriggeredAt, &changed, &a.ChangedVia, &acknowledged, &a.AcknowledgedBy, &a.AcknowledgedNotes,
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
-		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.AutoResolve, &escalates, &delayMinutes)
+		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes)
 	if err != nil {
 		return a, err
 	}
@@ -271,6 +272,7 @@ type ListedDefinition struct {
 	EscalationMinutes  int       `json:"escalation_minutes"`
 	SuppressionMinutes int       `json:"suppression_minutes"`
 	RunbookURL         string    `json:"runbook_url,omitempty"`
+	Runbook            string    `json:"runbook,omitempty"`
 	Version            time.Time `json:"version"`
 	ModifiedBy         string    `json:"modified_by,omitempty"`
 	LastTarget         string    `json:"last_target,omitempty"`
@@ -300,7 +302,7 @@ func scanListedDefinition(row pgx.CollectableRow) (ListedDefinition, error) {
 	)
 	err := row.Scan(&d.Key, &d.Name, &d.Description, &d.Category, &d.Severity, &d.MetricSource, &d.Condition, &d.ClearCondition,
 		&d.Threshold, &d.Operator, &d.EveryMinutes, &d.Enabled, &d.AutoResolve, &d.EscalationEnabled, &d.EscalationMinutes,
-		&d.SuppressionMinutes, &d.RunbookURL, &version, &d.ModifiedBy, &d.LastTarget, &d.LastResult, &d.LastReason,
+		&d.SuppressionMinutes, &d.RunbookURL, &d.Runbook, &version, &d.ModifiedBy, &d.LastTarget, &d.LastResult, &d.LastReason,
 		&evaluated, &since, &d.NoDataMinutes, &d.NoDataState, &d.OpenAlerts, &d.Channels)
 	d.Version, d.LastEvaluatedAt, d.ResultSince = version.Time, evaluated.Time, since.Time
 	return d, err

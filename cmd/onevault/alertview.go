@@ -190,7 +190,7 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		{"level", strconv.Itoa(l.Level)},
 		{"next", next},
 		{"last change", ago(l.ChangedAt) + via(l.ChangedVia)},
-		{"runbook", l.RunbookURL},
+		{"runbook", strings.TrimSpace(l.Runbook + " " + l.RunbookURL)},
 		{"definition", l.Definition + ", version of " + output.Moment(l.DefinitionVersion)},
 		{"workflow", l.WorkflowID},
 		{"hash key", l.HashKey},

@@ -87,6 +87,7 @@ func definitionColumns(now time.Time) []output.Column[vault.ListedDefinition] {
 		}},
 		{Name: "AUTO RESOLVE", Wide: true, Cell: func(d row) output.Cell { return output.Text(strconv.FormatBool(d.AutoResolve)) }},
 		{Name: "VERSION", Wide: true, Cell: func(d row) output.Cell { return output.Text(output.Moment(d.Version)) }},
+		{Name: "RUNBOOK", Wide: true, Cell: func(d row) output.Cell { return output.Text(output.OrNone(d.Runbook)) }},
 		{Name: "REASON", Wide: true, Cell: func(d row) output.Cell { return output.Text(output.OrNone(d.LastReason)) }},
 	}
 }

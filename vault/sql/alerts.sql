@@ -36,7 +36,7 @@ versions AS MATERIALIZED (
       JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
       JOIN LATERAL (
                SELECT d.load_date, d.alert_name, d.alert_description, d.alert_category, d.alert_severity, d.condition_logic,
-                      d.threshold_value, d.threshold_operator, d.runbook_url, d.auto_resolve,
+                      d.threshold_value, d.threshold_operator, d.runbook_url, d.runbook, d.auto_resolve,
                       d.escalation_enabled, d.escalation_delay_minutes
                  FROM monitoring.alert_definition_s d
                 WHERE d.alert_definition_hk = f.alert_definition_hk
@@ -64,6 +64,7 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        v.alert_category, coalesce(c.trigger_details ->> 'condition', v.condition_logic) AS condition,
        c.trigger_details -> 'inputs' AS inputs, coalesce(c.trigger_details ->> 'reason', '') AS reason,
        v.threshold_value::float8, coalesce(v.threshold_unit, '') AS threshold_unit, coalesce(v.threshold_operator, '') AS operator, coalesce(v.runbook_url, '') AS runbook_url,
+       coalesce(v.runbook, '') AS runbook,
        v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under

@@ -4,7 +4,7 @@ SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
        a.trigger_value::float8, coalesce(a.metric_unit, ''), a.triggered_timestamp,
        a.acknowledged_timestamp, coalesce(a.acknowledged_by, ''), a.resolved_timestamp, coalesce(a.resolved_by, ''),
        a.alert_definition_bk, a.definition_load_date, a.alert_name, coalesce(a.alert_description, ''), a.alert_category, a.alert_severity,
-       a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''),
+       a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''), coalesce(a.runbook, ''),
        a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes
   FROM monitoring.alert_current a
  WHERE a.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')

@@ -5,7 +5,7 @@ SELECT h.alert_definition_bk AS key, d.alert_name AS name, coalesce(d.alert_desc
        d.condition_logic AS condition, coalesce(d.clear_condition_logic, '') AS clear_condition,
        d.threshold_value::float8 AS threshold, coalesce(d.threshold_operator, '') AS operator,
        d.evaluation_frequency_minutes AS every_minutes, d.is_enabled AS enabled, d.auto_resolve, d.escalation_enabled,
-       d.escalation_delay_minutes, d.suppression_window_minutes, coalesce(d.runbook_url, '') AS runbook_url,
+       d.escalation_delay_minutes, d.suppression_window_minutes, coalesce(d.runbook_url, '') AS runbook_url, coalesce(d.runbook, '') AS runbook,
        d.load_date AS version, coalesce(d.last_modified_by, '') AS modified_by,
        coalesce(e.target_name, '') AS last_target, coalesce(e.result, '') AS last_result, coalesce(e.reason, '') AS last_reason,
        e.evaluated_at AS last_evaluated_at, e.result_since, d.no_data_minutes, d.no_data_state,

@@ -4,7 +4,7 @@ SELECT o.outbox_id, o.kind, o.payload,
        a.trigger_value::float8, coalesce(a.metric_unit, ''), a.triggered_timestamp,
        a.acknowledged_timestamp, coalesce(a.acknowledged_by, ''), a.resolved_timestamp, coalesce(a.resolved_by, ''),
        a.alert_definition_bk, a.definition_load_date, a.alert_name, coalesce(a.alert_description, ''), a.alert_category, a.alert_severity,
-       a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''),
+       a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''), coalesce(a.runbook, ''),
        a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes
   FROM monitoring.outbox o
   JOIN monitoring.alert_current a USING (alert_instance_hk)
