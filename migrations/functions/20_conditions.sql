@@ -97,6 +97,58 @@ $$;
 COMMENT ON FUNCTION monitoring.evaluate_condition(text, jsonb) IS
     'Evaluates a condition over named inputs: TRUE, FALSE, NO_DATA (inputs missing) or ERROR, the value of its first metric, and the reason of the last two.';
 
+CREATE OR REPLACE FUNCTION monitoring.performance_inputs(p_target text, p_tenant_hk bytea, p_lookback interval, p_at timestamptz) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    -- Only periods that lie within the look-back, or an hour before it: a first sample holds the totals since
+    -- the statistics began, perhaps months ago, and says nothing about now. Whether one was taken at all
+    -- stands in the health metrics; a period in which nothing was slow leaves no row here.
+    SELECT CASE WHEN EXISTS (
+               SELECT FROM monitoring.system_health_metric_s m
+                 JOIN monitoring.system_health_metric_h mh USING (health_metric_hk)
+                WHERE m.load_end_date IS NULL AND m.metric_name = 'statement_period_s'
+                  AND m.measurement_timestamp > p_at - p_lookback AND m.measurement_timestamp <= p_at
+                  AND m.metric_value <= extract(epoch FROM p_lookback + interval '1 hour')
+                  AND mh.target_name = p_target)
+           THEN jsonb_build_object(
+                    'slow_query_count', count(DISTINCT s.performance_metric_hk) FILTER (WHERE s.performance_rating IN ('POOR', 'CRITICAL')),
+                    'max_mean_time_ms', max(s.mean_time_ms),
+                    'total_time_ms', coalesce(sum(s.total_time_ms), 0),
+                    'sample_count', count(s.performance_metric_hk)) END
+      FROM monitoring.performance_metric_s s
+      JOIN monitoring.performance_metric_h h USING (performance_metric_hk)
+     WHERE s.load_end_date IS NULL
+       AND s.measurement_period_end > p_at - p_lookback AND s.measurement_period_end <= p_at
+       AND s.measurement_period_start >= s.measurement_period_end - p_lookback - interval '1 hour'
+       AND h.target_name = p_target
+       AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+    $$;
+COMMENT ON FUNCTION monitoring.performance_inputs(text, bytea, interval, timestamptz) IS
+    'What a condition may ask about the top statements within a look-back; NULL: they were not sampled.';
+
+CREATE OR REPLACE FUNCTION monitoring.security_inputs(p_target text, p_tenant_hk bytea, p_at timestamptz) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    -- Nothing found counts as 0 only where somebody looked within the hour.
+    SELECT CASE WHEN count(s.security_event_hk) > 0
+                  OR EXISTS (SELECT FROM monitoring.security_detection d
+                              WHERE d.target_name = p_target AND d.findings IS NOT NULL
+                                AND d.detected_at > p_at - interval '1 hour' AND d.detected_at <= p_at)
+           THEN jsonb_build_object(
+                    'high_severity_event_count', count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')),
+                    'critical_event_count', count(*) FILTER (WHERE s.event_severity = 'CRITICAL'),
+                    'event_count', count(s.security_event_hk)) END
+      FROM monitoring.security_event_s s
+      JOIN monitoring.security_event_h h USING (security_event_hk)
+     WHERE s.load_end_date IS NULL
+       AND s.event_timestamp > p_at - interval '1 hour' AND s.event_timestamp <= p_at
+       AND s.investigation_status IS DISTINCT FROM 'FALSE_POSITIVE'
+       AND h.target_name = p_target
+       AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+    $$;
+COMMENT ON FUNCTION monitoring.security_inputs(text, bytea, timestamptz) IS
+    'What a condition may ask about the security events of the last hour; NULL: nobody looked.';
+
 CREATE OR REPLACE FUNCTION monitoring.condition_inputs(
     p_metric_source text, p_target text, p_tenant_hk bytea, p_lookback interval, p_at timestamptz) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -120,9 +172,10 @@ BEGIN
                  ORDER BY s.metric_name, h.tenant_hk IS NULL, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
 
     WHEN 'backup_failures' THEN
+        -- Where no backup was ever recorded, nothing is known: "none failed" would be a claim.
         SELECT jsonb_build_object(
-                   'failed_backup_count', count(*) FILTER (
-                       WHERE s.backup_status = 'FAILED' AND s.backup_start_time > p_at - interval '24 hours'),
+                   'failed_backup_count', CASE WHEN count(*) > 0 THEN count(*) FILTER (
+                       WHERE s.backup_status = 'FAILED' AND s.backup_start_time > p_at - interval '24 hours') END,
                    'hours_since_last_success', round((extract(epoch FROM p_at - max(s.backup_end_time) FILTER (
                        WHERE s.backup_status = 'COMPLETED')) / 3600)::numeric, 2))
           INTO v_inputs
@@ -141,6 +194,43 @@ BEGIN
           FROM monitoring.notification_log_s
          WHERE load_end_date IS NULL AND sent_timestamp > p_at - interval '1 hour';
 
+    WHEN 'performance' THEN
+        v_inputs := monitoring.performance_inputs(p_target, p_tenant_hk, p_lookback, p_at);
+
+    WHEN 'security_events' THEN
+        v_inputs := monitoring.security_inputs(p_target, p_tenant_hk, p_at);
+
+    WHEN 'capacity' THEN
+        -- The newest measurement of each resource; they are taken once an hour.
+        SELECT jsonb_build_object('max_utilization_percentage', max(latest.utilization_percentage),
+                                  'min_days_to_full', min(latest.projected_full_date - (p_at AT TIME ZONE 'UTC')::date))
+          INTO v_inputs
+          FROM (SELECT DISTINCT ON (s.capacity_metric_hk) s.utilization_percentage, s.projected_full_date
+                  FROM monitoring.capacity_metric_s s
+                  JOIN monitoring.capacity_metric_h h USING (capacity_metric_hk)
+                 WHERE s.load_end_date IS NULL
+                   AND s.measurement_timestamp > p_at - greatest(p_lookback, interval '2 hours')
+                   AND s.measurement_timestamp <= p_at
+                   AND h.target_name = p_target
+                   AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+                 ORDER BY s.capacity_metric_hk, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
+
+    WHEN 'compliance' THEN
+        -- A control that was not tested says nothing; where none was, nothing is known.
+        SELECT CASE WHEN count(*) > 0 THEN jsonb_build_object(
+                   'non_compliant_count', count(*) FILTER (WHERE s.check_status = 'NON_COMPLIANT'),
+                   'critical_non_compliant_count', count(*) FILTER (
+                       WHERE s.check_status = 'NON_COMPLIANT' AND s.remediation_priority = 'CRITICAL'),
+                   'overdue_remediation_count', count(*) FILTER (
+                       WHERE s.check_status <> 'COMPLIANT' AND s.remediation_required
+                         AND s.remediation_deadline < (p_at AT TIME ZONE 'UTC')::date)) END
+          INTO v_inputs
+          FROM monitoring.compliance_check_s s
+          JOIN monitoring.compliance_check_h h USING (compliance_check_hk)
+         WHERE s.load_end_date IS NULL AND s.check_status <> 'NOT_TESTED'
+           AND h.target_name = p_target
+           AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk);
+
     ELSE
         RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
     END CASE;
@@ -158,6 +248,18 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('backup_failures', 'hours_since_last_success', 'Age of the newest COMPLETED backup', 'h'),
     ('notifications', 'notification_failed_pct', 'Notifications of the last hour that failed or bounced', '%'),
     ('notifications', 'notification_pending_count', 'Notifications without an outcome after 5 minutes', 'count'),
+    ('performance', 'slow_query_count', 'Top statements rated POOR or CRITICAL (mean over 500 ms) within the look-back', 'count'),
+    ('performance', 'max_mean_time_ms', 'Largest mean time of a top statement between two samples', 'ms'),
+    ('performance', 'total_time_ms', 'Execution time of the top statements within the look-back, summed', 'ms'),
+    ('performance', 'sample_count', 'Measurements of top statements within the look-back', 'count'),
+    ('security_events', 'high_severity_event_count', 'HIGH and CRITICAL events of the last hour, without false positives', 'count'),
+    ('security_events', 'critical_event_count', 'CRITICAL events of the last hour, without false positives', 'count'),
+    ('security_events', 'event_count', 'Events of the last hour, without false positives', 'count'),
+    ('capacity', 'max_utilization_percentage', 'Fullest resource, of the newest measurement of each', '%'),
+    ('capacity', 'min_days_to_full', 'Days until the first resource is forecast to be full; missing without a forecast', 'd'),
+    ('compliance', 'non_compliant_count', 'Controls whose newest check is NON_COMPLIANT', 'count'),
+    ('compliance', 'critical_non_compliant_count', 'Those of them whose remediation is CRITICAL', 'count'),
+    ('compliance', 'overdue_remediation_count', 'Controls whose remediation is past its deadline', 'count'),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
