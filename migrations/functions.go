@@ -23,9 +23,13 @@ func (s script) hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// describing is the script that comments on what the others made. It runs after every change: what was
+// dropped and made anew has lost its comments.
+const describing = "97_comments.sql"
+
 // putFunctions runs the scripts whose text the database does not have yet, in the order of their
 // names, all in one transaction: a half-changed set of functions is never visible. After a change of
-// tables or functions every table is given its triggers.
+// tables or functions every table is given its triggers, and every role its rights.
 func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress func(string)) error {
 	scripts, err := allScripts()
 	if err != nil {
@@ -48,27 +52,40 @@ func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress 
 	}
 	changed := tablesChanged
 	for _, s := range scripts {
-		if known[s.name] == s.hash() {
+		isNew := known[s.name] != s.hash()
+		if !isNew && (s.name != describing || !changed) {
 			continue
 		}
 		changed = true
 		if _, err := tx.ExecContext(ctx, s.text); err != nil {
 			return fmt.Errorf("put %s: %w", s.name, err)
 		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO public.onevault_functions (script_name, sha256) VALUES ($1, $2)
-			ON CONFLICT (script_name) DO UPDATE SET sha256 = excluded.sha256, put_at = now()`, s.name, s.hash()); err != nil {
-			return fmt.Errorf("remember %s: %w", s.name, err)
+		if isNew {
+			if err := remember(ctx, tx, s.name, s.hash()); err != nil {
+				return err
+			}
+			progress("put " + s.name)
 		}
-		progress("put " + s.name)
 	}
 	if changed {
 		if _, err := tx.ExecContext(ctx, "SELECT monitoring.enforce_discipline()"); err != nil {
 			return fmt.Errorf("enforce the discipline of the vault: %w", err)
 		}
 	}
+	if err := putPrivileges(ctx, tx, changed, known[privilegesMark], progress); err != nil {
+		return err
+	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit functions: %w", err)
+	}
+	return nil
+}
+
+func remember(ctx context.Context, tx *sql.Tx, name, hash string) error {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO public.onevault_functions (script_name, sha256) VALUES ($1, $2)
+		ON CONFLICT (script_name) DO UPDATE SET sha256 = excluded.sha256, put_at = now()`, name, hash); err != nil {
+		return fmt.Errorf("remember %s: %w", name, err)
 	}
 	return nil
 }
@@ -91,14 +108,23 @@ func knownHashes(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
 }
 
 // forgetFunctions makes the next Up put every script again.
-func forgetFunctions(ctx context.Context, databaseURL string) error {
-	db, _, err := open(databaseURL)
-	if err != nil {
-		return err
+func forgetFunctions(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, `
+		DO $$
+		BEGIN
+		    IF to_regclass('public.onevault_functions') IS NOT NULL THEN
+		        DELETE FROM public.onevault_functions;
+		    END IF;
+		END $$`); err != nil {
+		return explain(fmt.Errorf("forget functions: %w", err))
 	}
-	defer db.Close()
-	if _, err := db.ExecContext(ctx, "DROP TABLE IF EXISTS public.onevault_functions"); err != nil {
-		return fmt.Errorf("forget functions: %w", err)
+	return nil
+}
+
+// dropMarks leaves nothing behind of a vault that is gone.
+func dropMarks(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, "DROP TABLE IF EXISTS public.onevault_functions, public.onevault_migrations"); err != nil {
+		return explain(fmt.Errorf("drop the marks of what was applied: %w", err))
 	}
 	return nil
 }

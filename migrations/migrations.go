@@ -59,28 +59,39 @@ func Up(ctx context.Context, databaseURL string, progress func(string)) error {
 		for _, result := range results {
 			progress(fmt.Sprintf("applied %s in %s", path.Base(result.Source.Path), result.Duration.Round(time.Millisecond)))
 		}
+		if err := makeRoles(ctx, db, progress); err != nil {
+			return explain(err)
+		}
 		return explain(putFunctions(ctx, db, len(results) > 0, progress))
 	})
 }
 
-// Down takes back the newest step. The functions go with the schema when the first step goes.
+// Down takes back the newest step; the next Up puts it and all functions again. When the first step
+// goes, the marks of what was applied go as well: what is left is Phase 1's, and the roles of the server.
 func Down(ctx context.Context, databaseURL string) (Step, error) {
 	var step Step
-	err := withLock(ctx, databaseURL, func(_ *sql.DB, provider *goose.Provider) error {
+	err := withLock(ctx, databaseURL, func(db *sql.DB, provider *goose.Provider) error {
+		if err := checkNotNewer(ctx, provider); err != nil {
+			return err
+		}
 		result, err := provider.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
-			return errors.New("nothing to take back: no migration is applied")
+			return errors.Join(errors.New("nothing to take back: no migration is applied"), dropMarks(ctx, db))
 		}
 		if err != nil {
-			return fmt.Errorf("take back the newest migration: %w", err)
+			return explain(fmt.Errorf("take back the newest migration: %w", err))
 		}
 		step = Step{Version: result.Source.Version, Name: path.Base(result.Source.Path)}
-		return nil
+		current, err := provider.GetDBVersion(ctx)
+		if err != nil {
+			return fmt.Errorf("read the version of the vault: %w", err)
+		}
+		if current == 0 {
+			return dropMarks(ctx, db)
+		}
+		return forgetFunctions(ctx, db)
 	})
-	if err != nil {
-		return Step{}, err
-	}
-	return step, forgetFunctions(ctx, databaseURL)
+	return step, err
 }
 
 // Status lists every step of this build, oldest first.

@@ -22,7 +22,7 @@ func TestUp_FillsAnEmptyDatabase(t *testing.T) {
 	if err := migrations.Up(t.Context(), address, func(line string) { progress = append(progress, line) }); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(progress[0], "applied 00001_foundation.sql in ") || progress[len(progress)-1] != "put 90_default_definitions.sql" {
+	if !strings.HasPrefix(progress[0], "applied 00001_foundation.sql in ") || progress[len(progress)-1] != "put 97_comments.sql" {
 		t.Errorf("progress is %q", progress)
 	}
 	if pending, err := migrations.Pending(t.Context(), address); err != nil || pending != 0 {

@@ -14,6 +14,9 @@ COMMENT ON FUNCTION monitoring.hash_diff_of(jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION monitoring.keep_one_current_row() RETURNS trigger
     LANGUAGE plpgsql
+    -- Whoever may insert a version may close the one before it by that, and by nothing else.
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     SET timezone = 'UTC'
     SET bytea_output = 'hex'
     SET intervalstyle = 'iso_8601'
@@ -33,6 +36,10 @@ BEGIN
     NEW.hash_diff := monitoring.hash_diff_of(to_jsonb(NEW), v_key_column);
     NEW.load_date := coalesce(NEW.load_date, clock_timestamp());
     IF NEW.load_end_date IS NOT NULL THEN
+        IF NEW.load_end_date < NEW.load_date THEN
+            RAISE EXCEPTION 'load_end_date % of a row of % lies before its load_date %', NEW.load_end_date, v_table, NEW.load_date
+                USING ERRCODE = '22023', HINT = 'A version ends when it is replaced, and that is after it came.';
+        END IF;
         RETURN NEW;  -- a version that is history already, loaded from elsewhere
     END IF;
 
@@ -99,7 +106,8 @@ CREATE OR REPLACE FUNCTION monitoring.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    RAISE EXCEPTION '%.% is a hub: its rows are never changed or deleted', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    RAISE EXCEPTION '%.% is a %: its rows are never changed or deleted', TG_TABLE_SCHEMA, TG_TABLE_NAME,
+        CASE WHEN TG_TABLE_NAME LIKE '%\_l' THEN 'link' ELSE 'hub' END
         USING ERRCODE = '55000', HINT = 'What is known about a key goes into its satellite, as a new version.';
 END
 $$;
@@ -118,7 +126,7 @@ COMMENT ON FUNCTION monitoring.partitioned_tables() IS 'The measurement satellit
 CREATE OR REPLACE FUNCTION monitoring.ensure_partitions(p_from date, p_to date) RETURNS integer
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog, monitoring
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
     v_parent text;
@@ -137,6 +145,8 @@ BEGIN
                                v_name, v_parent,
                                to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
                                to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
+                -- Nobody has any right to a partition; were it given, its table's policies would not hold there.
+                EXECUTE format('ALTER TABLE monitoring.%I ENABLE ROW LEVEL SECURITY', v_name);
                 -- Row triggers come from the parent by themselves, this one does not.
                 EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
                                 FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
@@ -221,6 +231,18 @@ BEGIN
     LOOP
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_change BEFORE UPDATE OR DELETE ON monitoring.%I
                         FOR EACH ROW EXECUTE FUNCTION monitoring.refuse_change()', v_hub);
+        EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.refuse_change()', v_hub);
+    END LOOP;
+
+    -- A measurement ends after it came, too; a trigger for each of so many rows would cost more than the rule.
+    FOR v_sat IN
+        SELECT c.relname AS table_name FROM pg_class c
+         WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'p'
+           AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conname = c.relname || '_ends_after_it_came')
+    LOOP
+        EXECUTE format('ALTER TABLE monitoring.%I ADD CONSTRAINT %I CHECK (load_end_date >= load_date)',
+                       v_sat.table_name, v_sat.table_name || '_ends_after_it_came');
     END LOOP;
 
     PERFORM monitoring.ensure_partitions((now() AT TIME ZONE 'UTC')::date - 42, (now() AT TIME ZONE 'UTC')::date + 21);

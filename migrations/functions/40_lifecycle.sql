@@ -13,6 +13,41 @@ CREATE OR REPLACE FUNCTION monitoring.alert_transition_allowed(p_from text, p_to
 COMMENT ON FUNCTION monitoring.alert_transition_allowed(text, text) IS
     'The one place that says which change of an alert''s status is legal.';
 
+CREATE OR REPLACE FUNCTION monitoring.check_alert_transition() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_before text;
+    v_known  boolean;
+BEGIN
+    IF NEW.load_end_date IS NOT NULL THEN
+        RETURN NEW;  -- history, loaded from elsewhere
+    END IF;
+    -- After t50_keep_one_current_row, which waited for whoever else changes this alert.
+    SELECT s.alert_status INTO v_before
+      FROM monitoring.alert_instance_s s
+     WHERE s.alert_instance_hk = NEW.alert_instance_hk AND s.load_date < NEW.load_date
+     ORDER BY s.load_date DESC
+     LIMIT 1;
+    v_known := FOUND;
+    IF NOT v_known AND NEW.alert_status NOT IN ('OPEN', 'SUPPRESSED') THEN
+        RAISE EXCEPTION 'alert % cannot begin as %', monitoring.alert_short_id(NEW.alert_instance_hk), NEW.alert_status
+            USING ERRCODE = '55000', HINT = 'The first version of an alert is OPEN, or SUPPRESSED.';
+    END IF;
+    IF v_before <> NEW.alert_status AND NOT monitoring.alert_transition_allowed(v_before, NEW.alert_status) THEN
+        RAISE EXCEPTION 'alert % is % and cannot become %', monitoring.alert_short_id(NEW.alert_instance_hk), v_before, NEW.alert_status
+            USING ERRCODE = '55000',
+                  HINT = CASE v_before WHEN 'RESOLVED' THEN 'A resolved alert stays resolved; what fires again is a new alert.'
+                         ELSE 'Use monitoring.acknowledge_alert() and monitoring.resolve_alert(); they tell the alert''s workflow, too.' END;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_alert_transition() IS
+    'Trigger of alert_instance_s: a version that no legal change of status leads to is refused, whoever inserts it.';
+CREATE OR REPLACE TRIGGER t55_check_alert_transition BEFORE INSERT ON monitoring.alert_instance_s
+    FOR EACH ROW EXECUTE FUNCTION monitoring.check_alert_transition();
+
 -- ---------------------------------------------------------------- short ids
 
 CREATE OR REPLACE FUNCTION monitoring.short_code(p_hash_key bytea) RETURNS text
@@ -252,6 +287,8 @@ COMMENT ON FUNCTION monitoring.command_alert(text, bytea, text, text) IS
 CREATE OR REPLACE FUNCTION monitoring.acknowledge_alert(
     p_alert_instance_hk bytea, p_acknowledged_by varchar(100), p_acknowledgment_notes text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 BEGIN
     PERFORM monitoring.require_actor(p_acknowledged_by, 'p_acknowledged_by');
@@ -264,6 +301,8 @@ COMMENT ON FUNCTION monitoring.acknowledge_alert(bytea, varchar, text) IS
 CREATE OR REPLACE FUNCTION monitoring.resolve_alert(
     p_alert_instance_hk bytea, p_resolved_by varchar(100), p_resolution_notes text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 BEGIN
     PERFORM monitoring.require_actor(p_resolved_by, 'p_resolved_by');
@@ -275,6 +314,8 @@ COMMENT ON FUNCTION monitoring.resolve_alert(bytea, varchar, text) IS
 
 CREATE OR REPLACE FUNCTION monitoring.send_alert_notifications(p_alert_instance_hk bytea) RETURNS integer
     LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
     v_channels integer;

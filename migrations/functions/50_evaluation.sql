@@ -263,6 +263,8 @@ COMMENT ON FUNCTION monitoring.evaluate_due(text, interval) IS
 CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
     RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))
     LANGUAGE sql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
     SELECT e.alert_name, e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'HOLDING') AND e.result <> 'FALSE',
            e.evaluated_value, e.alert_severity
