@@ -84,9 +84,15 @@ CREATE OR REPLACE FUNCTION monitoring.allow_only_closing() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    -- Nested, because only then is nothing of OLD looked at for another operation.
+    IF TG_OP = 'DELETE' AND coalesce(current_setting('onevault.purging_archive', true), '') <> '' THEN
+        IF OLD.load_end_date IS NOT NULL AND monitoring.may_leave(TG_TABLE_NAME, OLD.load_end_date) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         RAISE EXCEPTION '%.% is history and cannot be deleted', TG_TABLE_SCHEMA, TG_TABLE_NAME
-            USING ERRCODE = '55000', HINT = 'Rows leave the vault only by retention, a whole partition at a time.';
+            USING ERRCODE = '55000', HINT = 'Rows leave the vault only by retention, which archives them first: see monitoring.drop_archived.';
     END IF;
     IF OLD.load_end_date IS NOT NULL
        OR NEW.load_end_date IS NULL
@@ -100,7 +106,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.allow_only_closing() IS
-    'Trigger of satellites: the only legal UPDATE closes a current row, and nothing is deleted.';
+    'Trigger of satellites: the only legal UPDATE closes a current row, and nothing is deleted but by drop_archived.';
 
 CREATE OR REPLACE FUNCTION monitoring.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -259,6 +265,8 @@ CREATE INDEX IF NOT EXISTS alert_evaluation_s_latest ON monitoring.alert_evaluat
 CREATE INDEX IF NOT EXISTS alert_definition_s_enabled ON monitoring.alert_definition_s (is_enabled, alert_category) WHERE load_end_date IS NULL;
 CREATE INDEX IF NOT EXISTS alert_instance_h_definition ON monitoring.alert_instance_h (alert_definition_hk, target_name);
 CREATE INDEX IF NOT EXISTS alert_instance_s_status ON monitoring.alert_instance_s (alert_status, triggered_timestamp DESC) WHERE load_end_date IS NULL;
+-- All versions: the guide asks for the last firing of each definition without looking at load_end_date.
+CREATE INDEX IF NOT EXISTS alert_instance_s_history ON monitoring.alert_instance_s (alert_instance_hk, triggered_timestamp);
 CREATE INDEX IF NOT EXISTS alert_instance_s_triggered ON monitoring.alert_instance_s (triggered_timestamp DESC) WHERE load_end_date IS NULL;
 CREATE INDEX IF NOT EXISTS notification_log_h_alert ON monitoring.notification_log_h (alert_instance_hk);
 CREATE INDEX IF NOT EXISTS notification_log_s_sent ON monitoring.notification_log_s (sent_timestamp DESC) WHERE load_end_date IS NULL;

@@ -113,7 +113,7 @@ CREATE OR REPLACE FUNCTION monitoring.latest_disk_sample() RETURNS jsonb
                  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
                 WHERE h.target_name = 'local' AND s.metric_name = 'disk_usage_pct' AND s.load_end_date IS NULL
                   AND s.data_source = 'statfs'  -- measured, and not copied here: a copy would feed itself for ever
-                  AND s.measurement_timestamp > clock_timestamp() - interval '15 minutes'
+                  AND s.measurement_timestamp > statement_timestamp() - interval '15 minutes'
                 ORDER BY s.measurement_timestamp DESC
                 LIMIT 1) AS recent ON true
     $$;
