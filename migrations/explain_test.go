@@ -322,3 +322,180 @@ func checkSides(t *testing.T, e explained, f *formula) {
 		}
 	}
 }
+
+// why is what these tests look at of an explanation.
+type why struct {
+	Evidence, Note, Decision, Condition, Recorded, Result *string
+	Agrees                                                *bool
+	Disagreement                                          *string
+	Newer, Looks, True                                    int
+	Last                                                  *string
+}
+
+func explainAlert(t *testing.T, db database, alertKey string) why {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `
+		SELECT evidence, evidence_note, decision, condition, recorded_result, result, agrees, disagreement, newer_versions, looks, looks_true, last_decision
+		  FROM monitoring.explain_alert(util.hash_binary($1))`, alertKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[why])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func text(v *string) string {
+	if v == nil {
+		return ""
+	}
+	return *v
+}
+
+// onlyAlert is the business key of the one alert there is.
+func onlyAlert(t *testing.T, db database) string {
+	t.Helper()
+	return value[string](t, db, "SELECT alert_instance_bk FROM monitoring.alert_instance_h")
+}
+
+func TestExplainAlert_EvaluatesAgainUnderTheVersionThatFired(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	at := noon()
+	define(t, db, "D", columns{"condition_logic": "blocked_backends > threshold_value || deadlocks_per_h > 99", "pending_minutes": 2})
+	inputs := `{"blocked_backends": 9.12345, "deadlocks_per_h": 1}`
+	wantDecision(t, db, "D", at, inputs, "TRUE", "PENDING")
+	wantDecision(t, db, "D", at.Add(minutes(2)), inputs, "TRUE", "FIRED")
+	define(t, db, "D", columns{"threshold_value": 50})
+	define(t, db, "D", columns{"threshold_value": 60})
+	wantDecision(t, db, "D", at.Add(minutes(3)), `{"blocked_backends": 70}`, "TRUE", "HOLDING")
+	wantDecision(t, db, "D", at.Add(minutes(4)), good, "FALSE", "RESOLVED")
+	wantDecision(t, db, "D", at.Add(minutes(5)), good, "FALSE", "NONE")
+	got := explainAlert(t, db, onlyAlert(t, db))
+	if text(got.Evidence) != "EVALUATION" || text(got.Decision) != "FIRED" || text(got.Recorded) != "TRUE" || got.Agrees == nil || !*got.Agrees ||
+		text(got.Condition) != "blocked_backends > threshold_value || deadlocks_per_h > 99" || got.Newer != 2 ||
+		got.Looks != 2 || got.True != 1 || text(got.Last) != "NONE" {
+		t.Errorf("got %+v (%s %s)", got, text(got.Evidence), text(got.Disagreement))
+	}
+	type marks struct{ Since, Held, Cleared, Changed time.Time }
+	rows, err := db.Query(t.Context(), `
+		SELECT result_since, held_until, cleared_at, definition_changed_at FROM monitoring.explain_alert(util.hash_binary($1))`, onlyAlert(t, db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[marks])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.Since.Equal(at) || !m.Held.Equal(at.Add(minutes(3))) || !m.Cleared.Equal(at.Add(minutes(4))) || m.Changed.IsZero() {
+		t.Errorf("marks %+v", m)
+	}
+}
+
+func TestExplainAlert_SaysWhatDoesNotAgree(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ change, want string }{
+		"inputs":    {`inputs = '{"blocked_backends": 2, "threshold_value": 3}'`, "evaluated again it is FALSE"},
+		"value":     {`evaluated_value = 10`, "recorded was the value 10, evaluated again it is 9"},
+		"threshold": {`inputs = inputs || '{"threshold_value": 8}'`, "the definition's version says 3"},
+		"result":    {`result = 'NO_DATA'`, "recorded was NO_DATA, evaluated again it is TRUE"},
+		"version":   {`definition_load_date = definition_load_date - interval '1 day'`, "has no version of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := connect(t, pgtest.DB(t))
+			define(t, db, "D", nil)
+			wantDecision(t, db, "D", noon(), bad, "TRUE", "FIRED")
+			exec(t, db, "SET session_replication_role = replica") // past the triggers, as somebody who tampers
+			exec(t, db, "UPDATE monitoring.alert_evaluation_s SET "+c.change)
+			got := explainAlert(t, db, onlyAlert(t, db))
+			if got.Agrees == nil || *got.Agrees || !strings.Contains(text(got.Disagreement), c.want) {
+				t.Errorf("it says %q, want %q", text(got.Disagreement), c.want)
+			}
+		})
+	}
+}
+
+func TestExplainAlert_WithoutTheEvaluation(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	define(t, db, "D", nil)
+	wantDecision(t, db, "D", noon(), bad, "TRUE", "FIRED")
+	kept := onlyAlert(t, db)
+	exec(t, db, "SET session_replication_role = replica")
+	exec(t, db, "DELETE FROM monitoring.alert_evaluation_s") // as retention drops it, with its partition
+	exec(t, db, "SET session_replication_role = origin")
+	got := explainAlert(t, db, kept)
+	if text(got.Evidence) != "TRIGGER_DETAILS" || got.Agrees == nil || !*got.Agrees || text(got.Result) != "TRUE" || !strings.Contains(text(got.Note), "no longer kept") {
+		t.Errorf("from the copy in the alert: %+v", got)
+	}
+	got = explainAlert(t, db, openAlert(t, db, "BY_HAND", noon()))
+	if text(got.Evidence) != "NONE" || got.Agrees != nil || !strings.Contains(text(got.Note), "no evaluation opened it") {
+		t.Errorf("of one that nobody evaluated: %+v", got)
+	}
+	key := "ALERT||LOCAL||VAULT_UNREACHABLE||X"
+	exec(t, db, `
+		SELECT monitoring.record_alert_changes(jsonb_build_array(jsonb_build_object('change', 'OPEN', 'alert_key', $1::text,
+		           'definition_key', 'VAULT_UNREACHABLE', 'target', 'local', 'at', now(), 'severity', 'CRITICAL', 'value', 1, 'via', 'worker',
+		           'details', '{"condition": "vault_unreachable == 1", "reason": "no route to host"}'::jsonb)))`, key)
+	got = explainAlert(t, db, key)
+	if text(got.Evidence) != "WORKER" || got.Agrees != nil || !strings.Contains(text(got.Note), "the worker decided by itself") {
+		t.Errorf("of the worker's own: %+v", got)
+	}
+	refused(t, db, "P0002", []string{"no alert with hash key", "find_alert"}, `SELECT monitoring.explain_alert('\x00')`)
+}
+
+// verdicts of explain_definition, one per target.
+func verdicts(t *testing.T, db database, key string, target any) string {
+	t.Helper()
+	return strings.Join(values[string](t, db, `
+		SELECT concat_ws(' ', target_name, verdict) FROM monitoring.explain_definition($1, $2)`, key, target), ", ")
+}
+
+func TestExplainDefinition_TellsNoAlertFromNobodyLooked(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	quiet := func(key string) {
+		define(t, db, key, nil)
+		wantDecision(t, db, key, now.Add(-minutes(2)), good, "FALSE", "NONE")
+	}
+	quiet("QUIET")
+	define(t, db, "STALE", nil)
+	wantDecision(t, db, "STALE", now.Add(-minutes(17)), good, "FALSE", "NONE")
+	define(t, db, "NEVER", nil)
+	define(t, db, "FIRING", nil)
+	wantDecision(t, db, "FIRING", now.Add(-minutes(2)), bad, "TRUE", "FIRED")
+	define(t, db, "PENDING", columns{"pending_minutes": 10})
+	wantDecision(t, db, "PENDING", now.Add(-minutes(2)), bad, "TRUE", "PENDING")
+	define(t, db, "BLIND", nil)
+	wantDecision(t, db, "BLIND", now.Add(-minutes(2)), "{}", "NO_DATA", "NONE")
+	define(t, db, "BROKEN", columns{"condition_logic": "1 / blocked_backends > 0"})
+	wantDecision(t, db, "BROKEN", now.Add(-minutes(2)), good, "ERROR", "NONE")
+	define(t, db, "MUTED", columns{"suppression_window_minutes": 60})
+	wantDecision(t, db, "MUTED", now.Add(-minutes(9)), bad, "TRUE", "FIRED")
+	wantDecision(t, db, "MUTED", now.Add(-minutes(8)), good, "FALSE", "RESOLVED")
+	wantDecision(t, db, "MUTED", now.Add(-minutes(2)), bad, "TRUE", "SUPPRESSED")
+	quiet("OFF")
+	define(t, db, "OFF", columns{"is_enabled": false})
+	for key, want := range map[string]string{
+		"QUIET": "local NOT_MET", "STALE": "local NOBODY_LOOKED", "NEVER": "NOBODY_LOOKED", "FIRING": "local FIRING", "PENDING": "local PENDING",
+		"BLIND": "local NO_DATA", "BROKEN": "local ERROR", "MUTED": "local SUPPRESSED", "OFF": "local DISABLED", "VAULT_UNREACHABLE": "WORKER",
+	} {
+		if got := verdicts(t, db, key, nil); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+	if got := verdicts(t, db, "QUIET", "elsewhere"); got != "elsewhere NOBODY_LOOKED" {
+		t.Errorf("where it was never looked at: %s", got)
+	}
+	fires := value[time.Time](t, db, "SELECT fires_at FROM monitoring.explain_definition('PENDING')")
+	muted := value[time.Time](t, db, "SELECT suppressed_until FROM monitoring.explain_definition('MUTED')")
+	due := value[time.Time](t, db, "SELECT next_due FROM monitoring.explain_definition('QUIET')")
+	if !fires.Equal(now.Add(minutes(8))) || !muted.Equal(now.Add(minutes(51))) || !due.Equal(now.Add(minutes(3))) {
+		t.Errorf("pending until %s, suppressed until %s, next due %s; now %s", fires, muted, due, now)
+	}
+	refused(t, db, "P0002", []string{`no alert definition "NOTHING"`, "onevault definition list"}, "SELECT monitoring.explain_definition('NOTHING')")
+}

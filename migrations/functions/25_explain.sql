@@ -153,3 +153,280 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.explain_condition(text, jsonb) IS
     'Takes a condition apart: each comparison with the values of its sides and its result. decided: the whole rests on it; alone: without it the whole would be another. Several decided and none alone: any of them was enough.';
+
+-- ---------------------------------------------------------------- one alert
+
+DROP FUNCTION IF EXISTS monitoring.explain_alert(bytea);
+CREATE OR REPLACE FUNCTION monitoring.explain_alert(
+    p_alert_instance_hk bytea,
+    OUT evidence text, OUT evidence_note text,
+    OUT evaluated_at timestamptz, OUT decision text, OUT condition text, OUT inputs jsonb,
+    OUT recorded_result text, OUT recorded_value numeric, OUT recorded_reason text,
+    OUT result text, OUT value numeric, OUT agrees boolean, OUT disagreement text,
+    OUT result_since timestamptz, OUT pending_minutes integer, OUT no_data_minutes integer, OUT suppression_minutes integer,
+    OUT suppression_reason text, OUT unsuppressed_at timestamptz,
+    OUT definition_version timestamptz, OUT definition_changed_at timestamptz, OUT newer_versions integer,
+    OUT looks integer, OUT looks_true integer, OUT looks_false integer, OUT looks_no_data integer, OUT looks_error integer,
+    OUT held_until timestamptz, OUT first_false_at timestamptz, OUT cleared_at timestamptz,
+    OUT last_evaluated_at timestamptz, OUT last_result text, OUT last_value numeric, OUT last_decision text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_alert   record;
+    v_first   monitoring.alert_instance_s;
+    v_look    monitoring.alert_evaluation_s;
+    v_version monitoring.alert_definition_s;
+    v_again   record;
+    v_wrong   text[] := '{}';
+BEGIN
+    SELECT h.* INTO v_alert FROM monitoring.alert_instance_h h WHERE h.alert_instance_hk = p_alert_instance_hk;
+    IF v_alert.alert_instance_hk IS NULL THEN
+        RAISE EXCEPTION 'no alert with hash key %', coalesce(encode(p_alert_instance_hk, 'hex'), 'NULL')
+            USING ERRCODE = 'P0002', HINT = 'Find it first: SELECT * FROM monitoring.explain_alert(monitoring.find_alert(''A-7F3K'')).';
+    END IF;
+    SELECT s.* INTO v_first FROM monitoring.alert_instance_s s
+     WHERE s.alert_instance_hk = p_alert_instance_hk ORDER BY s.load_date LIMIT 1;
+    SELECT e.* INTO v_look FROM monitoring.alert_evaluation_s e
+     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
+       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk
+       AND e.evaluated_at = v_first.triggered_timestamp AND e.load_end_date IS NULL
+       AND e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED')
+     LIMIT 1;
+    SELECT d.* INTO v_version FROM monitoring.alert_definition_s d
+     WHERE d.alert_definition_hk = v_alert.alert_definition_hk
+       AND d.load_date = coalesce(v_look.definition_load_date, (v_first.trigger_details ->> 'definition_load_date')::timestamptz);
+    IF v_version.load_date IS NULL THEN
+        -- Not fired by the evaluator: the version that was current at its opening.
+        SELECT d.* INTO v_version FROM monitoring.alert_definition_s d
+         WHERE d.alert_definition_hk = v_alert.alert_definition_hk
+         ORDER BY (d.load_date <= v_first.triggered_timestamp) DESC,
+                  CASE WHEN d.load_date <= v_first.triggered_timestamp THEN d.load_date END DESC, d.load_date
+         LIMIT 1;
+    END IF;
+
+    definition_version := v_version.load_date;
+    SELECT min(d.load_date), count(*) INTO definition_changed_at, newer_versions FROM monitoring.alert_definition_s d
+     WHERE d.alert_definition_hk = v_alert.alert_definition_hk AND d.load_date > v_version.load_date;
+    pending_minutes := v_version.pending_minutes;
+    no_data_minutes := v_version.no_data_minutes;
+    suppression_minutes := v_version.suppression_window_minutes;
+    suppression_reason := v_first.suppression_reason;
+    IF v_first.alert_status = 'SUPPRESSED' THEN
+        SELECT min(coalesce(s.changed_at, s.load_date)) INTO unsuppressed_at FROM monitoring.alert_instance_s s
+         WHERE s.alert_instance_hk = p_alert_instance_hk AND s.alert_status = 'OPEN';
+    END IF;
+
+    CASE
+    WHEN v_look.evaluated_at IS NOT NULL THEN
+        evidence := 'EVALUATION';
+        evaluated_at := v_look.evaluated_at;
+        decision := v_look.decision;
+        condition := v_version.condition_logic;
+        inputs := v_look.inputs;
+        recorded_result := v_look.result;
+        recorded_value := v_look.evaluated_value;
+        recorded_reason := v_look.reason;
+        result_since := v_look.result_since;
+        IF v_version.load_date IS DISTINCT FROM v_look.definition_load_date THEN
+            v_wrong := v_wrong || format('the definition has no version of %s, under which it was evaluated', v_look.definition_load_date);
+        END IF;
+        IF v_first.trigger_details -> 'inputs' IS DISTINCT FROM v_look.inputs THEN
+            v_wrong := v_wrong || format('the alert holds the inputs %s, its evaluation %s',
+                                         coalesce(v_first.trigger_details ->> 'inputs', 'none'), v_look.inputs);
+        END IF;
+        IF v_first.trigger_value IS DISTINCT FROM v_look.evaluated_value THEN
+            v_wrong := v_wrong || format('the alert holds the value %s, its evaluation %s',
+                                         coalesce(trim_scale(v_first.trigger_value)::text, 'none'), coalesce(trim_scale(v_look.evaluated_value)::text, 'none'));
+        END IF;
+    WHEN v_version.metric_source = 'worker' THEN
+        evidence := 'WORKER';
+        evidence_note := 'the worker decided by itself, because the vault could not be used: there was no place for an evaluation';
+        evaluated_at := v_first.triggered_timestamp;
+        condition := v_version.condition_logic;
+        recorded_value := v_first.trigger_value;
+        recorded_reason := v_first.trigger_details ->> 'reason';
+    WHEN v_first.trigger_details ? 'inputs' AND v_first.trigger_details ? 'result' THEN
+        evidence := 'TRIGGER_DETAILS';
+        evidence_note := 'the evaluation itself is no longer kept; this is the copy of it in the alert';
+        evaluated_at := v_first.triggered_timestamp;
+        decision := CASE v_first.alert_status WHEN 'SUPPRESSED' THEN 'SUPPRESSED' ELSE 'FIRED' END;
+        condition := coalesce(v_first.trigger_details ->> 'condition', v_version.condition_logic);
+        inputs := v_first.trigger_details -> 'inputs';
+        recorded_result := v_first.trigger_details ->> 'result';
+        recorded_value := v_first.trigger_value;
+        recorded_reason := v_first.trigger_details ->> 'reason';
+    ELSE
+        evidence := 'NONE';
+        evidence_note := format('no evaluation opened it: it was written by %s%s', v_first.record_source, coalesce(', ' || v_first.changed_via, ''));
+    END CASE;
+
+    IF evidence IN ('EVALUATION', 'TRIGGER_DETAILS') THEN
+        v_again := monitoring.evaluate_condition(condition, inputs);
+        result := v_again.result;
+        value := v_again.evaluated_value;
+        IF result IS DISTINCT FROM recorded_result THEN
+            v_wrong := v_wrong || format('recorded was %s, evaluated again it is %s', coalesce(recorded_result, 'nothing'), result);
+        END IF;
+        IF round(value, 4) IS DISTINCT FROM recorded_value THEN
+            v_wrong := v_wrong || format('recorded was the value %s, evaluated again it is %s',
+                                         coalesce(trim_scale(recorded_value)::text, 'none'), coalesce(trim_scale(value)::text, 'none'));
+        END IF;
+        IF inputs ? 'threshold_value' AND (inputs ->> 'threshold_value')::numeric IS DISTINCT FROM v_version.threshold_value THEN
+            v_wrong := v_wrong || format('recorded was the threshold %s, the definition''s version says %s',
+                                         inputs ->> 'threshold_value', coalesce(trim_scale(v_version.threshold_value)::text, 'none'));
+        END IF;
+        agrees := v_wrong = '{}';
+        disagreement := nullif(array_to_string(v_wrong, '; '), '');
+    END IF;
+
+    SELECT count(*), count(*) FILTER (WHERE e.result = 'TRUE'), count(*) FILTER (WHERE e.result = 'FALSE'),
+           count(*) FILTER (WHERE e.result = 'NO_DATA'), count(*) FILTER (WHERE e.result = 'ERROR'),
+           min(e.evaluated_at) FILTER (WHERE e.result = 'FALSE'), min(e.evaluated_at) FILTER (WHERE e.decision = 'RESOLVED')
+      INTO looks, looks_true, looks_false, looks_no_data, looks_error, first_false_at, cleared_at
+      FROM monitoring.alert_evaluation_s e
+     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
+       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
+       AND e.evaluated_at > v_first.triggered_timestamp
+       AND e.evaluated_at <= coalesce((SELECT s.resolved_timestamp FROM monitoring.alert_instance_s s
+                                        WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL), 'infinity');
+    SELECT max(e.evaluated_at) INTO held_until FROM monitoring.alert_evaluation_s e
+     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
+       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
+       AND e.evaluated_at >= v_first.triggered_timestamp AND e.evaluated_at < coalesce(first_false_at, 'infinity')
+       AND e.result = recorded_result;
+    SELECT e.* INTO v_look FROM monitoring.alert_evaluation_s e
+     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
+       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
+     ORDER BY e.evaluated_at DESC LIMIT 1;
+    last_evaluated_at := v_look.evaluated_at;
+    last_result := v_look.result;
+    last_value := v_look.evaluated_value;
+    last_decision := v_look.decision;
+END
+$$;
+COMMENT ON FUNCTION monitoring.explain_alert(bytea) IS
+    'Why an alert fired: the evaluation that opened it, done again from its recorded inputs under the version of the definition that it names (agrees must be true), and what the evaluations after it gave. Its comparisons: monitoring.explain_condition(condition, inputs).';
+
+-- ---------------------------------------------------------------- one definition
+
+DROP FUNCTION IF EXISTS monitoring.explain_definition(text, text);
+CREATE OR REPLACE FUNCTION monitoring.explain_definition(p_definition_key text, p_target text DEFAULT NULL)
+    RETURNS TABLE (target_name text, tenant text, verdict text, is_enabled boolean, metric_source text, definition_version timestamptz,
+                   every_minutes integer, pending_minutes integer, no_data_minutes integer, no_data_state text,
+                   evaluated_at timestamptz, evaluated_version timestamptz, next_due timestamptz, missed integer,
+                   condition text, inputs jsonb, recorded_result text, recorded_value numeric, recorded_reason text, result_since timestamptz,
+                   decision text, result text, agrees boolean, fires_at timestamptz, suppressed_until timestamptz,
+                   open_alert text, open_status text, open_since timestamptz, last_alert text, last_alert_at timestamptz)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_now        timestamptz := clock_timestamp();
+    v_key        bytea;
+    v_definition monitoring.alert_definition_s;
+    v_version    monitoring.alert_definition_s;
+    v_look       monitoring.alert_evaluation_s;
+    v_group      record;
+    v_again      record;
+BEGIN
+    SELECT h.alert_definition_hk INTO v_key FROM monitoring.alert_definition_h h WHERE h.alert_definition_bk = p_definition_key;
+    SELECT d.* INTO v_definition FROM monitoring.alert_definition_s d WHERE d.alert_definition_hk = v_key AND d.load_end_date IS NULL;
+    IF v_definition.alert_definition_hk IS NULL THEN
+        RAISE EXCEPTION 'no alert definition "%"', p_definition_key
+            USING ERRCODE = 'P0002', HINT = 'See them all: onevault definition list --all.';
+    END IF;
+    is_enabled := v_definition.is_enabled;
+    metric_source := v_definition.metric_source;
+    definition_version := v_definition.load_date;
+    every_minutes := v_definition.evaluation_frequency_minutes;
+    pending_minutes := v_definition.pending_minutes;
+    no_data_minutes := v_definition.no_data_minutes;
+    no_data_state := v_definition.no_data_state;
+
+    FOR v_group IN
+        SELECT DISTINCT g.target, g.tenant_hk
+          FROM (SELECT e.target_name::text AS target, e.tenant_hk FROM monitoring.alert_evaluation_s e
+                 WHERE e.alert_definition_hk = v_key AND e.evaluated_at > v_now - interval '35 days'
+                UNION ALL
+                SELECT a.target_name::text, a.tenant_hk FROM monitoring.alert_instance_h a WHERE a.alert_definition_hk = v_key
+                UNION ALL
+                SELECT p_target, h.tenant_hk FROM monitoring.alert_definition_h h WHERE h.alert_definition_hk = v_key) AS g
+         WHERE g.target = p_target OR p_target IS NULL AND g.target IS NOT NULL
+         ORDER BY g.target, g.tenant_hk NULLS FIRST
+    LOOP
+        target_name := v_group.target;
+        tenant := encode(v_group.tenant_hk, 'hex');
+        SELECT e.* INTO v_look FROM monitoring.alert_evaluation_s e
+         WHERE e.alert_definition_hk = v_key AND e.target_name = v_group.target
+           AND e.tenant_hk IS NOT DISTINCT FROM v_group.tenant_hk AND e.load_end_date IS NULL
+         ORDER BY e.evaluated_at DESC LIMIT 1;
+        SELECT d.* INTO v_version FROM monitoring.alert_definition_s d
+         WHERE d.alert_definition_hk = v_key AND d.load_date = v_look.definition_load_date;
+        evaluated_at := v_look.evaluated_at;
+        evaluated_version := v_look.definition_load_date;
+        next_due := v_look.evaluated_at + make_interval(mins => every_minutes);
+        -- How many looks should have come since: with 3 or more, nobody looks (as doctor says).
+        missed := greatest(0, floor(extract(epoch FROM v_now - interval '1 minute' - v_look.evaluated_at) / 60 / every_minutes))::integer;
+        condition := coalesce(v_version.condition_logic, v_definition.condition_logic);
+        inputs := v_look.inputs;
+        recorded_result := v_look.result;
+        recorded_value := v_look.evaluated_value;
+        recorded_reason := v_look.reason;
+        result_since := v_look.result_since;
+        decision := v_look.decision;
+        result := NULL;
+        agrees := NULL;
+        IF v_look.evaluated_at IS NOT NULL THEN
+            v_again := monitoring.evaluate_condition(condition, inputs);
+            result := v_again.result;
+            -- An ERROR without any inputs is that of their source: there is nothing to evaluate again.
+            agrees := CASE WHEN recorded_result = 'ERROR' AND result = 'NO_DATA' THEN NULL
+                           ELSE result = recorded_result AND round(v_again.evaluated_value, 4) IS NOT DISTINCT FROM recorded_value END;
+        END IF;
+
+        fires_at := CASE WHEN decision = 'PENDING' THEN result_since + make_interval(mins =>
+                        CASE recorded_result WHEN 'TRUE' THEN v_version.pending_minutes ELSE v_version.no_data_minutes END) END;
+        suppressed_until := monitoring.last_opening(v_key, v_group.target, v_group.tenant_hk)
+                            + make_interval(mins => v_definition.suppression_window_minutes);
+        suppressed_until := CASE WHEN suppressed_until > v_now THEN suppressed_until END;
+        open_alert := NULL;
+        open_status := NULL;
+        open_since := NULL;
+        SELECT monitoring.alert_short_id(s.alert_instance_hk), s.alert_status, s.triggered_timestamp
+          INTO open_alert, open_status, open_since
+          FROM monitoring.alert_instance_h h
+          JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+         WHERE h.alert_definition_hk = v_key AND h.target_name = v_group.target
+           AND h.tenant_hk IS NOT DISTINCT FROM v_group.tenant_hk AND s.alert_status <> 'RESOLVED'
+         ORDER BY s.alert_status = 'SUPPRESSED', s.triggered_timestamp DESC LIMIT 1;
+        last_alert := NULL;
+        last_alert_at := NULL;
+        SELECT monitoring.alert_short_id(s.alert_instance_hk), s.triggered_timestamp INTO last_alert, last_alert_at
+          FROM monitoring.alert_instance_h h
+          JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+         WHERE h.alert_definition_hk = v_key AND h.target_name = v_group.target
+           AND h.tenant_hk IS NOT DISTINCT FROM v_group.tenant_hk
+         ORDER BY s.triggered_timestamp DESC LIMIT 1;
+
+        verdict := CASE
+            WHEN open_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED') THEN 'FIRING'
+            WHEN metric_source = 'worker' THEN 'WORKER'
+            WHEN NOT is_enabled THEN 'DISABLED'
+            WHEN evaluated_at IS NULL OR missed >= 3 THEN 'NOBODY_LOOKED'
+            WHEN open_status = 'SUPPRESSED' THEN 'SUPPRESSED'
+            WHEN decision = 'PENDING' THEN 'PENDING'
+            WHEN recorded_result IN ('NO_DATA', 'ERROR') THEN recorded_result
+            WHEN recorded_result = 'TRUE' THEN 'DUE'  -- somebody resolved it by hand: the next look fires
+            ELSE 'NOT_MET' END;
+        RETURN NEXT;
+    END LOOP;
+    IF NOT FOUND THEN
+        verdict := CASE WHEN metric_source = 'worker' THEN 'WORKER' WHEN NOT is_enabled THEN 'DISABLED' ELSE 'NOBODY_LOOKED' END;
+        condition := v_definition.condition_logic;
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.explain_definition(text, text) IS
+    'Why a definition fires or not, per target: FIRING, NOT_MET, PENDING, DUE, SUPPRESSED, NO_DATA, ERROR, DISABLED, WORKER (decided by the worker), NOBODY_LOOKED (three looks or more are missing: no alert means nothing). p_target NULL: every target it was looked at on.';

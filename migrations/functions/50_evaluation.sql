@@ -221,7 +221,7 @@ BEGIN
                     make_interval(mins => (d.version).lookback_minutes), v_at);
             EXCEPTION WHEN OTHERS THEN
                 v_inputs := '{}';
-                v_error := SQLERRM;
+                v_error := format('the source %s could not be read: %s', (d.version).metric_source, SQLERRM);
             END;
             v_cache := v_cache || jsonb_build_object(v_slot, jsonb_build_object('inputs', v_inputs, 'error', v_error));
         END IF;
