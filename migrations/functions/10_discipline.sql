@@ -147,15 +147,18 @@ BEGIN
         WHILE v_week < p_to LOOP
             v_name := format('%s_p%s', v_parent, to_char(v_week, 'YYYYMMDD'));
             IF to_regclass('monitoring.' || v_name) IS NULL THEN
-                EXECUTE format('CREATE TABLE monitoring.%I PARTITION OF monitoring.%I FOR VALUES FROM (%L) TO (%L)',
-                               v_name, v_parent,
-                               to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
-                               to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
+                -- Made beside its table and attached when it is complete: the lock that PARTITION OF takes would
+                -- wait for every session that reads the table, and deadlock with those that wait here.
+                EXECUTE format('CREATE TABLE monitoring.%I (LIKE monitoring.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, v_parent);
                 -- Nobody has any right to a partition; were it given, its table's policies would not hold there.
                 EXECUTE format('ALTER TABLE monitoring.%I ENABLE ROW LEVEL SECURITY', v_name);
                 -- Row triggers come from the parent by themselves, this one does not.
                 EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
                                 FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
+                EXECUTE format('ALTER TABLE monitoring.%I ATTACH PARTITION monitoring.%I FOR VALUES FROM (%L) TO (%L)',
+                               v_parent, v_name,
+                               to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
+                               to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
                 v_made := v_made + 1;
             END IF;
             v_week := v_week + 7;
