@@ -1,0 +1,1 @@
+SELECT * FROM monitoring.active_alerts_dashboard;

@@ -1,0 +1,4 @@
+SELECT query_hash, total_time_ms, calls, performance_rating
+FROM monitoring.performance_metric_s 
+WHERE load_end_date IS NULL
+ORDER BY total_time_ms DESC;

@@ -1,0 +1,1 @@
+SELECT * FROM monitoring.evaluate_alert_conditions();
