@@ -29,7 +29,7 @@ const askBeyond = 10
 
 func (a *app) alertCommand() *cobra.Command {
 	return noun("alert", "See alerts, acknowledge and resolve them",
-		a.alertListCommand(), a.alertShowCommand(), a.alertTimelineCommand(),
+		a.alertListCommand(), a.alertShowCommand(), a.alertExplainCommand(), a.alertTimelineCommand(),
 		a.alertActionCommand("ack", command.Acknowledge), a.alertActionCommand("resolve", command.Resolve),
 		a.alertOpenCommand())
 }

@@ -212,9 +212,17 @@ func inputsText(inputs json.RawMessage) string {
 	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		parts = append(parts, name+"="+string(values[name]))
+		parts = append(parts, name+"="+trimZeros(string(values[name])))
 	}
 	return strings.Join(parts, "  ")
+}
+
+// trimZeros prints the vault's 75.0000 as 75.
+func trimZeros(value string) string {
+	if _, err := strconv.ParseFloat(value, 64); err != nil || !strings.Contains(value, ".") {
+		return value
+	}
+	return strings.TrimSuffix(strings.TrimRight(value, "0"), ".")
 }
 
 func toldColumns(now time.Time) []output.Column[vault.Told] {

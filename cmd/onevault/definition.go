@@ -93,16 +93,19 @@ func definitionColumns(now time.Time) []output.Column[vault.ListedDefinition] {
 }
 
 func resultCell(d vault.ListedDefinition) output.Cell {
-	style := output.Plain
-	switch d.LastResult {
+	return output.Cell{Text: output.OrNone(d.LastResult), Style: resultStyle(d.LastResult)}
+}
+
+func resultStyle(result string) output.Style {
+	switch result {
 	case "TRUE", "ERROR":
-		style = output.Bad
+		return output.Bad
 	case "NO_DATA":
-		style = output.Fair
+		return output.Fair
 	case "FALSE":
-		style = output.Good
+		return output.Good
 	}
-	return output.Cell{Text: output.OrNone(d.LastResult), Style: style}
+	return output.Plain
 }
 
 func heardCell(d vault.ListedDefinition) output.Cell {
