@@ -16,7 +16,8 @@ const perQuery = 100 * time.Millisecond
 // wholeTable is why some of the guide's queries have no goal.
 const wholeTable = "no goal: returns the whole table"
 
-// The files below testdata hold the guide's statements, unchanged.
+// The files below testdata hold the guide's statements, unchanged. incident_summary_dashboard is a view
+// that it names and never asks.
 var queries = []struct {
 	file string
 	goal time.Duration
@@ -30,6 +31,7 @@ var queries = []struct {
 	{file: "notification_delivery", goal: perQuery},
 	{file: "system_dashboard", goal: perQuery},
 	{file: "active_alerts_dashboard", goal: perQuery},
+	{file: "incident_summary_dashboard", goal: perQuery},
 	{file: "load_test_count", goal: perQuery},
 	{file: "definitions_enabled", goal: perQuery},
 	{file: "definitions_last_alert", goal: perQuery},

@@ -1,0 +1,1 @@
+SELECT * FROM monitoring.incident_summary_dashboard;
