@@ -43,6 +43,22 @@ CREATE TABLE monitoring.security_check (
 COMMENT ON TABLE monitoring.security_check IS 'Reference data: the installed functions monitoring.security_<check_name>(target, moment), which the detection of security events calls one after the other.';
 COMMENT ON COLUMN monitoring.security_check.kind IS 'STATE: a finding lasts until it is gone, one event per appearance. COUNT: a finding is a counter, one event per hour in which it grew. WINDOW: a finding is about the last hour, one event per hour.';
 
+CREATE TYPE monitoring.security_finding AS (
+    event_type                varchar(100),
+    severity                  varchar(20),
+    object                    text,
+    happened_at               timestamptz,
+    username                  varchar(100),
+    source_ip                 inet,
+    database_name             varchar(100),
+    affected_tables           text[],
+    details                   jsonb,
+    false_positive_likelihood numeric(5,2),
+    mitigation_actions        text[],
+    measure                   numeric
+);
+COMMENT ON TYPE monitoring.security_finding IS 'What a security check found: about which object, with which evidence. happened_at only of WINDOW checks, measure only of COUNT checks.';
+
 CREATE TABLE monitoring.security_seen (
     target_name varchar(100) NOT NULL,
     check_name  varchar(50) NOT NULL,
@@ -94,3 +110,4 @@ $do$;
 -- +goose Down
 DROP TABLE monitoring.installed_function, monitoring.security_detection, monitoring.security_seen, monitoring.security_check,
     monitoring.statement_baseline, monitoring.statement_series CASCADE;
+DROP TYPE monitoring.security_finding CASCADE;

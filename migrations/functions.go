@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"onevault/collect"
@@ -29,8 +30,9 @@ const describing = "97_comments.sql"
 
 // putFunctions runs the scripts whose text the database does not have yet, in the order of their
 // names, all in one transaction: a half-changed set of functions is never visible. After a change of
-// tables or functions every table is given its triggers, and every role its rights.
-func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress func(string)) error {
+// tables or functions every table is given its triggers, and every role its rights. repair: the scripts of
+// functions that somebody replaced are put as well, and ours stay.
+func putFunctions(ctx context.Context, db *sql.DB, tablesChanged, repair bool, progress func(string)) error {
 	scripts, err := allScripts()
 	if err != nil {
 		return err
@@ -50,7 +52,15 @@ func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress 
 	if err != nil {
 		return err
 	}
+	replaced, err := replacedFunctions(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if repair {
+		forgetScriptsOf(known, replaced)
+	}
 	changed := tablesChanged
+	var put []script
 	for _, s := range scripts {
 		isNew := known[s.name] != s.hash()
 		if !isNew && (s.name != describing || !changed) {
@@ -60,12 +70,19 @@ func putFunctions(ctx context.Context, db *sql.DB, tablesChanged bool, progress 
 		if _, err := tx.ExecContext(ctx, s.text); err != nil {
 			return fmt.Errorf("put %s: %w", s.name, err)
 		}
+		put = append(put, s)
 		if isNew {
 			if err := remember(ctx, tx, s.name, s.hash()); err != nil {
 				return err
 			}
 			progress("put " + s.name)
 		}
+	}
+	if err := rememberFunctions(ctx, tx, scripts, put); err != nil {
+		return err
+	}
+	if err := settleReplaced(ctx, tx, replaced, put, repair, progress); err != nil {
+		return err
 	}
 	if changed {
 		if _, err := tx.ExecContext(ctx, "SELECT monitoring.enforce_discipline()"); err != nil {
@@ -152,8 +169,9 @@ func allScripts() ([]script, error) {
 	return scripts, nil
 }
 
-// healthFunctions turns the files of collect/health into the functions monitoring.health_<name>(), so
-// that psql and the worker measure with the same text.
+// healthFunctions turns the files of collect/health into the functions monitoring.health_<name>(), and
+// those of collect/performance into monitoring.performance_<name>(), so that psql and the worker measure
+// with the same text.
 func healthFunctions() (script, error) {
 	queries, err := collect.HealthQueries()
 	if err != nil {
@@ -161,9 +179,21 @@ func healthFunctions() (script, error) {
 	}
 	var text strings.Builder
 	text.WriteString("DELETE FROM monitoring.health_query;\nDELETE FROM monitoring.condition_identifier WHERE metric_source = 'system_health';\n")
-	for _, extra := range collect.WorkerMetrics {
+	for _, extra := range slices.Concat(collect.WorkerMetrics, collect.PerformanceMetrics) {
 		writeIdentifier(&text, extra)
 	}
+	fmt.Fprintf(&text, `
+CREATE OR REPLACE FUNCTION monitoring.performance_statements() RETURNS json
+    LANGUAGE sql AS $performance$
+%s
+$performance$;
+COMMENT ON FUNCTION monitoring.performance_statements() IS 'The counters of all statements of this server, as monitoring.record_statement_samples takes them.';
+CREATE OR REPLACE FUNCTION monitoring.performance_texts(p_queryids bigint[]) RETURNS json
+    LANGUAGE sql AS $performance$
+%s
+$performance$;
+COMMENT ON FUNCTION monitoring.performance_texts(bigint[]) IS 'The texts of some statements of this server: [[userid, dbid, queryid, toplevel, text], ...].';
+`, collect.StatementsSQL(), collect.TextsSQL())
 	for _, q := range queries {
 		fmt.Fprintf(&text, `
 CREATE OR REPLACE FUNCTION monitoring.health_%[1]s()

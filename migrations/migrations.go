@@ -42,6 +42,10 @@ type Step struct {
 // Up applies what is missing and tells progress in short lines (progress may be nil). It returns an
 // error that names the remedy when the database is too old, too new, or refuses a privilege.
 func Up(ctx context.Context, databaseURL string, progress func(string)) error {
+	return up(ctx, databaseURL, false, progress)
+}
+
+func up(ctx context.Context, databaseURL string, repair bool, progress func(string)) error {
 	if progress == nil {
 		progress = func(string) {}
 	}
@@ -62,7 +66,7 @@ func Up(ctx context.Context, databaseURL string, progress func(string)) error {
 		if err := makeRoles(ctx, db, progress); err != nil {
 			return explain(err)
 		}
-		return explain(putFunctions(ctx, db, len(results) > 0, progress))
+		return explain(putFunctions(ctx, db, len(results) > 0, repair, progress))
 	})
 }
 

@@ -158,6 +158,7 @@ func TestUp_PutsAFunctionAgainWhenItsTextChanged(t *testing.T) {
 	exec(t, conn, `
 		CREATE OR REPLACE FUNCTION monitoring.alert_transition_allowed(p_from text, p_to text) RETURNS boolean
 		    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT true'`)
+	exec(t, conn, "SELECT monitoring.remember_functions('40_lifecycle.sql', ARRAY['alert_transition_allowed'])")
 	exec(t, conn, "UPDATE public.onevault_functions SET sha256 = 'of an older text' WHERE script_name = '40_lifecycle.sql'")
 	exec(t, conn, "UPDATE public.onevault_functions SET sha256 = 'of an older text' WHERE script_name = '55_health_queries'")
 
