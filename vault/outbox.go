@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onevault/alert"
+	"onevault/incident"
 )
 
 //go:embed sql/outbox_unrelayed.sql
@@ -149,4 +151,101 @@ func (o *Outbox) MarkRelayed(ctx context.Context, ids []int64, outcome string) e
 		return fmt.Errorf("mark outbox rows relayed: %w", err)
 	}
 	return nil
+}
+
+// IncidentNews is what an incident's workflow is to hear: facts in order, and the incident as it stands,
+// for a workflow that has yet to start; without a key where only its hub was ever written.
+type IncidentNews struct {
+	Incident incident.Incident
+	Facts    []incident.Fact
+}
+
+// UnrelayedIncidents returns the oldest facts about incidents that no workflow has heard of, by incident,
+// in the order of their first fact.
+func (o *Outbox) UnrelayedIncidents(ctx context.Context, limit int) ([]IncidentNews, error) {
+	rows, err := o.conn.Query(ctx, `
+		SELECT encode(incident_hk, 'hex'), outbox_id, kind, payload
+		  FROM monitoring.outbox
+		 WHERE relayed_at IS NULL AND incident_hk IS NOT NULL
+		 ORDER BY outbox_id
+		 LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	var (
+		keys  []string
+		facts = map[string][]incident.Fact{}
+	)
+	var (
+		key     string
+		fact    incident.Fact
+		payload []byte
+	)
+	_, err = pgx.ForEachRow(rows, []any{&key, &fact.Seq, &fact.Kind, &payload}, func() error {
+		heard := incident.Fact{}
+		if err := json.Unmarshal(payload, &heard); err != nil {
+			return fmt.Errorf("outbox row %d: %w", fact.Seq, err)
+		}
+		heard.Seq, heard.Kind = fact.Seq, fact.Kind
+		if facts[key] == nil {
+			keys = append(keys, key)
+		}
+		facts[key] = append(facts[key], heard)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	return o.incidentNews(ctx, keys, facts)
+}
+
+// ActiveIncidents returns every incident that is not closed and of which no fact waits: those whose
+// workflow must be running.
+func (o *Outbox) ActiveIncidents(ctx context.Context) ([]IncidentNews, error) {
+	rows, err := o.conn.Query(ctx, `
+		SELECT encode(s.incident_hk, 'hex')
+		  FROM monitoring.incident_s s
+		 WHERE s.load_end_date IS NULL AND s.incident_status <> 'CLOSED'
+		   AND s.load_date < clock_timestamp() - interval '10 seconds'
+		   AND NOT EXISTS (SELECT FROM monitoring.outbox o WHERE o.incident_hk = s.incident_hk AND o.relayed_at IS NULL)
+		 ORDER BY s.created_timestamp, s.incident_hk`)
+	if err != nil {
+		return nil, fmt.Errorf("read the active incidents: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read the active incidents: %w", err)
+	}
+	return o.incidentNews(ctx, keys, nil)
+}
+
+func (o *Outbox) incidentNews(ctx context.Context, keys []string, facts map[string][]incident.Fact) ([]IncidentNews, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	hks := make([][]byte, len(keys))
+	for i, key := range keys {
+		hk, err := hex.DecodeString(key)
+		if err != nil {
+			return nil, fmt.Errorf("read incident %s: %w", key, err)
+		}
+		hks[i] = hk
+	}
+	rows, err := o.conn.Query(ctx, incidentsSQL, true, nil, hks)
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanListedIncident)
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", err)
+	}
+	byKey := map[string]incident.Incident{}
+	for _, l := range list {
+		byKey[l.HashKey] = l.Incident
+	}
+	news := make([]IncidentNews, 0, len(keys))
+	for _, key := range keys {
+		news = append(news, IncidentNews{Incident: byKey[key], Facts: facts[key]})
+	}
+	return news, nil
 }

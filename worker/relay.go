@@ -10,6 +10,7 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
+	"onevault/incident"
 	"onevault/vault"
 	"onevault/workflows"
 )
@@ -20,18 +21,19 @@ const (
 	adoptEvery = 15 * time.Second // how often alerts without a workflow are looked for
 )
 
-// relay brings what happened inside the vault to the alerts' workflows, in order. Of all workers one
+// relay brings what happened inside the vault to the workflows of alerts and incidents, in order. Of all workers one
 // relays at a time; when it ends, another takes over within seconds. A row that was relayed twice is
 // recognised by the workflow, so each takes effect exactly once.
 type relay struct {
-	store    *vault.Store
-	alerts   *activities.Alerts
-	temporal client.Client
-	log      *slog.Logger
+	store     *vault.Store
+	alerts    *activities.Alerts
+	incidents *activities.Incidents
+	temporal  client.Client
+	log       *slog.Logger
 }
 
-func newRelay(store *vault.Store, alerts *activities.Alerts, temporal client.Client, log *slog.Logger) *relay {
-	return &relay{store: store, alerts: alerts, temporal: temporal, log: log}
+func newRelay(store *vault.Store, alerts *activities.Alerts, incidents *activities.Incidents, temporal client.Client, log *slog.Logger) *relay {
+	return &relay{store: store, alerts: alerts, incidents: incidents, temporal: temporal, log: log}
 }
 
 func (r *relay) run(ctx context.Context) {
@@ -61,14 +63,16 @@ func (r *relay) hold(ctx context.Context) error {
 	defer outbox.Release()
 	adopted := time.Time{}
 	for {
-		if err := r.drain(ctx, outbox); err != nil {
+		adopting := time.Since(adopted) > adoptEvery
+		if adopting {
+			adopted = time.Now()
+		}
+		// Alerts first, wholly: nothing about an incident may hold up a page.
+		if err := r.relayAlerts(ctx, outbox, adopting); err != nil {
 			return err
 		}
-		if time.Since(adopted) > adoptEvery {
-			adopted = time.Now()
-			if err := r.adopt(ctx, outbox); err != nil {
-				return err
-			}
+		if err := r.relayIncidents(ctx, outbox, adopting); err != nil {
+			return err
 		}
 		if err := outbox.Wait(ctx, pollEvery); err != nil {
 			return err
@@ -76,7 +80,21 @@ func (r *relay) hold(ctx context.Context) error {
 	}
 }
 
-// drain relays until nothing is left.
+func (r *relay) relayAlerts(ctx context.Context, outbox *vault.Outbox, adopting bool) error {
+	if err := r.drain(ctx, outbox); err != nil || !adopting {
+		return err
+	}
+	return r.adopt(ctx, outbox)
+}
+
+func (r *relay) relayIncidents(ctx context.Context, outbox *vault.Outbox, adopting bool) error {
+	if err := r.drainIncidents(ctx, outbox); err != nil || !adopting {
+		return err
+	}
+	return r.adoptIncidents(ctx, outbox)
+}
+
+// drain relays what concerns alerts until nothing is left.
 func (r *relay) drain(ctx context.Context, outbox *vault.Outbox) error {
 	for {
 		rows, err := outbox.Unrelayed(ctx, relayBatch)
@@ -88,15 +106,72 @@ func (r *relay) drain(ctx context.Context, outbox *vault.Outbox) error {
 			if err != nil {
 				return err
 			}
-			outcome := "relayed"
-			if !delivered {
-				outcome = "no workflow needed it"
-			}
-			if err := outbox.MarkRelayed(ctx, group.ids(), outcome); err != nil {
+			if err := outbox.MarkRelayed(ctx, group.ids(), outcomeOf(delivered)); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func outcomeOf(delivered bool) string {
+	if delivered {
+		return "relayed"
+	}
+	return "no workflow needed it"
+}
+
+// drainIncidents relays what concerns incidents until nothing is left.
+func (r *relay) drainIncidents(ctx context.Context, outbox *vault.Outbox) error {
+	for {
+		news, err := outbox.UnrelayedIncidents(ctx, relayBatch)
+		if err != nil || len(news) == 0 {
+			return err
+		}
+		for _, n := range news {
+			delivered, err := r.bringFacts(ctx, n)
+			if err != nil {
+				return err
+			}
+			ids := make([]int64, len(n.Facts))
+			for i, fact := range n.Facts {
+				ids[i] = fact.Seq
+			}
+			if err := outbox.MarkRelayed(ctx, ids, outcomeOf(delivered)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *relay) bringFacts(ctx context.Context, n vault.IncidentNews) (bool, error) {
+	if n.Incident.Key == "" {
+		return false, nil // a hub without a version: there is nothing yet that a workflow could carry
+	}
+	out, err := r.incidents.BringFacts(ctx, activities.BringFactsInput{Incident: n.Incident, Facts: incident.Facts{Items: n.Facts}})
+	return out.Delivered, err
+}
+
+// adoptIncidents starts the workflows that incidents lack, as adopt does for alerts. What a lost one did
+// stands in the vault, which the new one reads first.
+func (r *relay) adoptIncidents(ctx context.Context, outbox *vault.Outbox) error {
+	active, err := outbox.ActiveIncidents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range active {
+		running, err := r.isRunning(ctx, n.Incident.WorkflowID)
+		if err != nil {
+			return err
+		}
+		if running {
+			continue
+		}
+		if _, err := r.bringFacts(ctx, n); err != nil {
+			return err
+		}
+		r.log.Warn("workflow of an incident was gone and is started again", "workflow_id", n.Incident.WorkflowID)
+	}
+	return nil
 }
 
 // adopt starts the workflows that active alerts lack: they were terminated, or lost with their cluster.

@@ -31,13 +31,14 @@ const retryEvery = 2 * time.Second
 
 // parts is what a running worker consists of.
 type parts struct {
-	config   Config
-	log      *slog.Logger
-	store    *vault.Store
-	target   *collect.Target
-	temporal client.Client
-	metrics  *api.TemporalMetrics
-	alerts   *activities.Alerts
+	config    Config
+	log       *slog.Logger
+	store     *vault.Store
+	target    *collect.Target
+	temporal  client.Client
+	metrics   *api.TemporalMetrics
+	alerts    *activities.Alerts
+	incidents *activities.Incidents
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -75,7 +76,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	relayed := make(chan struct{})
 	go func() {
 		defer close(relayed)
-		newRelay(p.store, p.alerts, p.temporal, log).run(ctx)
+		newRelay(p.store, p.alerts, p.incidents, p.temporal, log).run(ctx)
 	}()
 	log.Info("worker ready", "task_queue", p.config.TaskQueue, "collect_every", p.config.CollectEvery, "evaluate_every", p.config.EvaluateEvery)
 	if p.config.OnReady != nil {
@@ -169,6 +170,9 @@ func (p *parts) register() sdkworker.Worker {
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,
 	}
+	p.incidents = &activities.Incidents{
+		Vault: p.store, Temporal: p.temporal, TaskQueue: p.config.TaskQueue, IncidentWorkflow: workflows.IncidentWorkflowName,
+	}
 	w := sdkworker.New(p.temporal, p.config.TaskQueue, sdkworker.Options{
 		MaxConcurrentWorkflowTaskPollers: 10,
 		MaxConcurrentActivityTaskPollers: 10,
@@ -177,10 +181,12 @@ func (p *parts) register() sdkworker.Worker {
 		StickyScheduleToStartTimeout: 3 * time.Second,
 	})
 	w.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
 	for _, group := range []any{
 		p.alerts,
+		p.incidents,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}},
 	} {
