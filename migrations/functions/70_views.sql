@@ -1,19 +1,44 @@
 -- The guide's dashboards, for people in psql.
 
 CREATE OR REPLACE VIEW monitoring.system_dashboard AS
+WITH latest AS MATERIALIZED (
+    SELECT DISTINCT ON (s.health_metric_hk)
+           s.metric_name, s.metric_value, s.metric_unit, s.status, s.threshold_warning, s.threshold_critical, s.measurement_timestamp, h.target_name
+      FROM monitoring.system_health_metric_s s
+      JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
+     WHERE s.load_end_date IS NULL
+       AND s.measurement_timestamp >= CURRENT_TIMESTAMP - INTERVAL '1 hour'
+     ORDER BY s.health_metric_hk, s.measurement_timestamp DESC, s.load_date DESC
+),
+counted AS (
+    -- What the conditions are given; NULL, and so UNKNOWN, where nobody looked within the hour.
+    SELECT 'Performance' AS section, 'slow_queries_count' AS name,
+           (monitoring.performance_inputs(t.target_name, NULL, INTERVAL '1 hour', clock_timestamp()) ->> 'slow_query_count')::numeric AS value,
+           20 AS warning, 50 AS critical,
+           (SELECT max(l.measurement_timestamp) FROM latest l WHERE l.target_name = t.target_name AND l.metric_name = 'statement_period_s') AS at,
+           t.target_name
+      FROM (SELECT 'local' AS target_name UNION SELECT l.target_name FROM latest l) AS t
+    UNION ALL
+    SELECT 'Security', 'security_events_last_hour',
+           (monitoring.security_inputs(t.target_name, NULL, clock_timestamp()) ->> 'high_severity_event_count')::numeric, 5, 10,
+           (SELECT max(d.detected_at) FROM monitoring.security_detection d
+             WHERE d.target_name = t.target_name AND d.findings IS NOT NULL AND d.detected_at >= CURRENT_TIMESTAMP - INTERVAL '1 hour'),
+           t.target_name
+      FROM (SELECT 'local' AS target_name UNION SELECT l.target_name FROM latest l) AS t
+)
 SELECT 'System Health' AS dashboard_section,
-       latest.metric_name, latest.metric_value, latest.metric_unit, latest.status,
-       latest.threshold_warning, latest.threshold_critical, latest.measurement_timestamp,
-       extract(epoch FROM CURRENT_TIMESTAMP - latest.measurement_timestamp) AS age_seconds,
-       latest.target_name
-  FROM (SELECT DISTINCT ON (s.health_metric_hk) s.*, h.target_name
-          FROM monitoring.system_health_metric_s s
-          JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
-         WHERE s.load_end_date IS NULL
-           AND s.measurement_timestamp >= CURRENT_TIMESTAMP - INTERVAL '1 hour'
-         ORDER BY s.health_metric_hk, s.measurement_timestamp DESC, s.load_date DESC) AS latest
+       l.metric_name, l.metric_value, l.metric_unit, l.status, l.threshold_warning, l.threshold_critical, l.measurement_timestamp,
+       extract(epoch FROM CURRENT_TIMESTAMP - l.measurement_timestamp) AS age_seconds,
+       l.target_name
+  FROM latest l
+UNION ALL
+SELECT c.section, c.name::varchar(100), c.value::numeric(24,4), 'count'::varchar(20),
+       (CASE WHEN c.value IS NULL THEN 'UNKNOWN' WHEN c.value > c.critical THEN 'CRITICAL' WHEN c.value > c.warning THEN 'WARNING' ELSE 'NORMAL' END)::varchar(20),
+       c.warning::numeric(24,4), c.critical::numeric(24,4), c.at,
+       extract(epoch FROM CURRENT_TIMESTAMP - c.at), c.target_name::varchar(100)
+  FROM counted c
  ORDER BY dashboard_section, target_name, metric_name;
-COMMENT ON VIEW monitoring.system_dashboard IS 'The newest sample of every metric within the last hour.';
+COMMENT ON VIEW monitoring.system_dashboard IS 'The newest sample of every metric within the last hour, the statements that were slow in it, and its security events of severity HIGH or CRITICAL. UNKNOWN: nobody looked.';
 
 CREATE OR REPLACE VIEW monitoring.active_alerts_dashboard AS
 SELECT h.alert_instance_bk, d.alert_name, d.alert_category, s.alert_status, s.urgency_level,
