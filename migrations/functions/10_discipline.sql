@@ -129,38 +129,49 @@ CREATE OR REPLACE FUNCTION monitoring.partitioned_tables() RETURNS TABLE (table_
     $$;
 COMMENT ON FUNCTION monitoring.partitioned_tables() IS 'The measurement satellites, which are partitioned by week.';
 
+CREATE OR REPLACE FUNCTION monitoring.make_partition(p_table text, p_week date) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_name text := format('%s_p%s', p_table, to_char(p_week, 'YYYYMMDD'));
+BEGIN
+    IF to_regclass('monitoring.' || v_name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    -- Made beside its table and attached when it is complete: the lock that PARTITION OF takes would
+    -- wait for every session that reads the table, and deadlock with those that wait here.
+    EXECUTE format('CREATE TABLE monitoring.%I (LIKE monitoring.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, p_table);
+    -- Nobody has any right to a partition; were it given, its table's policies would not hold there.
+    EXECUTE format('ALTER TABLE monitoring.%I ENABLE ROW LEVEL SECURITY', v_name);
+    -- Row triggers come from the parent by themselves, this one does not.
+    EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
+    EXECUTE format('ALTER TABLE monitoring.%I ATTACH PARTITION monitoring.%I FOR VALUES FROM (%L) TO (%L)',
+                   p_table, v_name,
+                   to_char(p_week, 'YYYY-MM-DD') || ' 00:00:00+00',
+                   to_char(p_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION monitoring.make_partition(text, date) IS
+    'Makes the partition of a measurement satellite for the week that begins on a Monday; false: it is there. Called by ensure_partitions and ensure_partitions_of, which queue.';
+
 CREATE OR REPLACE FUNCTION monitoring.ensure_partitions(p_from date, p_to date) RETURNS integer
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
-    v_parent text;
-    v_week   date;
-    v_name   text;
-    v_made   integer := 0;
+    v_table text;
+    v_week  date;
+    v_made  integer := 0;
 BEGIN
     -- One maker at a time; the loser finds the partitions made.
     PERFORM pg_advisory_xact_lock(hashtextextended('monitoring.ensure_partitions', 0));
-    FOR v_parent IN SELECT table_name FROM monitoring.partitioned_tables() LOOP
+    FOR v_table IN SELECT table_name FROM monitoring.partitioned_tables() LOOP
         v_week := date_trunc('week', p_from)::date;
         WHILE v_week < p_to LOOP
-            v_name := format('%s_p%s', v_parent, to_char(v_week, 'YYYYMMDD'));
-            IF to_regclass('monitoring.' || v_name) IS NULL THEN
-                -- Made beside its table and attached when it is complete: the lock that PARTITION OF takes would
-                -- wait for every session that reads the table, and deadlock with those that wait here.
-                EXECUTE format('CREATE TABLE monitoring.%I (LIKE monitoring.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, v_parent);
-                -- Nobody has any right to a partition; were it given, its table's policies would not hold there.
-                EXECUTE format('ALTER TABLE monitoring.%I ENABLE ROW LEVEL SECURITY', v_name);
-                -- Row triggers come from the parent by themselves, this one does not.
-                EXECUTE format('CREATE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                                FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_name);
-                EXECUTE format('ALTER TABLE monitoring.%I ATTACH PARTITION monitoring.%I FOR VALUES FROM (%L) TO (%L)',
-                               v_parent, v_name,
-                               to_char(v_week, 'YYYY-MM-DD') || ' 00:00:00+00',
-                               to_char(v_week + 7, 'YYYY-MM-DD') || ' 00:00:00+00');
-                v_made := v_made + 1;
-            END IF;
+            v_made := v_made + monitoring.make_partition(v_table, v_week)::integer;
             v_week := v_week + 7;
         END LOOP;
     END LOOP;
