@@ -51,6 +51,48 @@ func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (
 	return out, classify(err)
 }
 
+// CollectPerformanceInput names a target and the cadence of its collection.
+type CollectPerformanceInput struct {
+	Target string        `json:"target"`
+	Every  time.Duration `json:"every"`
+}
+
+// CollectPerformanceOutput counts the statements that stand in the vault as the costliest of the period.
+type CollectPerformanceOutput struct {
+	Statements int64  `json:"statements"`
+	Error      string `json:"error,omitempty"` // why they could not be read; recorded as statement_period_s UNKNOWN
+}
+
+// CollectPerformance samples the statements of a target and records the costliest since the previous
+// sample. Texts are read only of those that the vault does not know. A target whose statements cannot be
+// read is a measurement as well (statement_period_s UNKNOWN), so only the vault's failures are errors.
+func (c *Collection) CollectPerformance(ctx context.Context, in CollectPerformanceInput) (CollectPerformanceOutput, error) {
+	target := c.Targets[in.Target]
+	sample, err := target.SampleStatements(ctx)
+	if err != nil {
+		return c.statementsUnknown(ctx, in, err)
+	}
+	missing, err := c.Vault.MissingStatementTexts(ctx, in.Target, sample)
+	if err != nil {
+		return CollectPerformanceOutput{}, classify(err)
+	}
+	texts := json.RawMessage("[]")
+	if len(missing) > 0 {
+		if texts, err = target.StatementTexts(ctx, missing); err != nil {
+			return c.statementsUnknown(ctx, in, err)
+		}
+	}
+	n, err := c.Vault.RecordStatements(ctx, in.Target, in.Every, sample, texts)
+	return CollectPerformanceOutput{Statements: n}, classify(err)
+}
+
+func (c *Collection) statementsUnknown(ctx context.Context, in CollectPerformanceInput, cause error) (CollectPerformanceOutput, error) {
+	_, err := c.Vault.RecordHealth(ctx, in.Target, time.Now().UTC().Truncate(time.Microsecond), in.Every, []vault.Sample{{
+		Name: "statement_period_s", Category: "PERFORMANCE", Unit: "s", Source: "pg_stat_statements", Error: cause.Error(),
+	}})
+	return CollectPerformanceOutput{Error: cause.Error()}, classify(err)
+}
+
 func reachable(err error) vault.Sample {
 	value, threshold, reason := 1.0, 0.0, ""
 	if err != nil {

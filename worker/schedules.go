@@ -13,6 +13,9 @@ import (
 	"onevault/workflows"
 )
 
+// securityEvery is the guide's cadence.
+const securityEvery = 15 * time.Minute
+
 // schedules are what the guide's cron jobs have become.
 func (p *parts) schedules() []client.ScheduleOptions {
 	evaluateEvery := p.config.EvaluateEvery
@@ -21,11 +24,15 @@ func (p *parts) schedules() []client.ScheduleOptions {
 	}
 	// Evaluation follows collection closely, so that what was measured is judged at once.
 	offset := min(evaluateEvery/5, 15*time.Second)
+	security := p.every("security", securityEvery, 0, workflows.SecurityWorkflowName,
+		workflows.SecurityInput{Target: localTarget}, "look for security events")
+	security.TriggerImmediately = true // on its creation: nothing found and nobody looked differ
 	return []client.ScheduleOptions{
 		p.every("collect", p.config.CollectEvery, 0, workflows.CollectWorkflowName,
 			workflows.CollectInput{Target: localTarget, Every: p.config.CollectEvery}, "measure the target and record it"),
 		p.every("evaluate", evaluateEvery, offset, workflows.EvaluateWorkflowName,
 			workflows.EvaluateInput{Target: localTarget, Every: p.config.EvaluateEvery}, "evaluate the alert definitions that are due"),
+		security,
 	}
 }
 

@@ -184,11 +184,13 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
 	for _, group := range []any{
 		p.alerts,
 		p.incidents,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}},
+		&activities.Security{Vault: p.store, Log: p.log},
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}

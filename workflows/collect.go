@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -15,12 +17,23 @@ type CollectInput struct {
 	Every  time.Duration `json:"every"`
 }
 
-// Collect measures a target once. A target that does not answer is recorded as such and is no failure
-// of the run; a vault that takes no rows is.
-func Collect(ctx workflow.Context, in CollectInput) (activities.CollectHealthOutput, error) {
+// CollectResult is what one run measured. The fields of the health of a target stand on their own level,
+// as runs of earlier versions ended with them.
+type CollectResult struct {
+	activities.CollectHealthOutput
+	Performance activities.CollectPerformanceOutput `json:"performance"`
+}
+
+// changePerformance is the change that added the statements to the health.
+const changePerformance = "collect-performance"
+
+// Collect measures a target once: its health, and then its statements. A target that does not answer is
+// recorded as such and is no failure of the run; a vault that takes no rows is. Either is measured
+// whatever became of the other.
+func Collect(ctx workflow.Context, in CollectInput) (CollectResult, error) {
 	var (
 		collection *activities.Collection
-		out        activities.CollectHealthOutput
+		result     CollectResult
 	)
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 30 * time.Second,
@@ -29,6 +42,18 @@ func Collect(ctx workflow.Context, in CollectInput) (activities.CollectHealthOut
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, MaximumAttempts: 2},
 		Summary:                "measure " + in.Target,
 	})
-	err := workflow.ExecuteActivity(ctx, collection.CollectHealth, activities.CollectHealthInput{Target: in.Target, Every: in.Every}).Get(ctx, &out)
-	return out, err
+	health := workflow.ExecuteActivity(ctx, collection.CollectHealth, activities.CollectHealthInput{Target: in.Target, Every: in.Every}).
+		Get(ctx, &result.CollectHealthOutput)
+	if workflow.GetVersion(ctx, changePerformance, workflow.DefaultVersion, 1) == workflow.DefaultVersion || temporal.IsCanceledError(health) {
+		return result, health
+	}
+	performance := workflow.ExecuteActivity(ctx, collection.CollectPerformance, activities.CollectPerformanceInput{Target: in.Target, Every: in.Every}).
+		Get(ctx, &result.Performance)
+	switch {
+	case performance == nil:
+		return result, health
+	case health == nil:
+		return result, fmt.Errorf("collect performance: %w", performance)
+	}
+	return result, errors.Join(health, performance)
 }

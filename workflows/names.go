@@ -17,6 +17,7 @@ const (
 	AlertWorkflowName    = "Alert"
 	CollectWorkflowName  = "Collect"
 	EvaluateWorkflowName = "Evaluate"
+	SecurityWorkflowName = "Security"
 )
 
 // AlertWorkflowID is the id of the workflow that carries the alerts of a definition on a target: the
