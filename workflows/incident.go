@@ -16,8 +16,9 @@ import (
 // IncidentWorkflowName is the workflow's type, as the Temporal UI shows it.
 const IncidentWorkflowName = "Incident"
 
-// IsIncidentWorkflowID tells the id of an incident's workflow from other ids that people type.
-func IsIncidentWorkflowID(id string) bool { return strings.HasPrefix(id, "incident/") }
+// IncidentWorkflowID is the id of the workflow that carries the incident with a short id: the mutex by
+// which it never has a second one. The vault gives a short id once.
+func IncidentWorkflowID(shortID string) string { return "incident/" + shortID }
 
 // IncidentResult is what stands when an incident is closed.
 type IncidentResult struct {

@@ -699,10 +699,14 @@ CREATE OR REPLACE FUNCTION monitoring.add_incident_note(
     LANGUAGE sql
     AS $$
     INSERT INTO monitoring.incident_note_s (incident_hk, hash_diff, noted_at, author, via, note_text, record_source)
-    VALUES (p_incident_hk, '\x', p_at, p_author, p_via, p_text, p_source)
+    SELECT p_incident_hk, '\x', p_at, p_author, p_via, p_text, p_source
+     -- The same words of the same person a moment ago: sent again because the answer was lost.
+     WHERE NOT EXISTS (SELECT FROM monitoring.incident_note_s n
+                        WHERE n.incident_hk = p_incident_hk AND n.author = p_author AND n.note_text = p_text AND n.load_end_date IS NULL
+                          AND n.noted_at BETWEEN p_at - interval '5 minutes' AND p_at + interval '5 minutes')
     ON CONFLICT DO NOTHING
     $$;
-COMMENT ON FUNCTION monitoring.add_incident_note(bytea, timestamptz, text, text, text, text) IS 'Writes a note; writing it again does nothing.';
+COMMENT ON FUNCTION monitoring.add_incident_note(bytea, timestamptz, text, text, text, text) IS 'Writes a note; writing it again, or the same words within five minutes, does nothing.';
 
 CREATE OR REPLACE FUNCTION monitoring.change_incident(
     p_incident_hk bytea, p_change text, p_at timestamptz, p_actor text, p_via text, p_text text, p_source text,
