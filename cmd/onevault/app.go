@@ -91,8 +91,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.namespace, "namespace", "", "Temporal's namespace (default $"+settings.TemporalNamespace+")")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also $NO_COLOR)")
 	root.AddCommand(
-		a.alertCommand(), a.definitionCommand(), a.channelCommand(), a.scheduleCommand(), a.doctorCommand(),
-		a.workerCommand(), a.migrateCommand(), a.inboxCommand(), a.checkCommand(), a.versionCommand(),
+		a.alertCommand(), a.incidentCommand(), a.definitionCommand(), a.channelCommand(), a.scheduleCommand(), a.doctorCommand(),
+		a.workerCommand(), a.migrateCommand(), a.inboxCommand(), a.checkCommand(), a.versionCommand(), a.reportCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only
