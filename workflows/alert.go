@@ -121,9 +121,17 @@ func (r *alertRun) receiveTransitions(ctx workflow.Context) {
 	}
 }
 
+// request is somebody's wish that everybody be told of an alert again; its event is a part of the
+// messages' keys, so that each request is told once.
+type request struct {
+	of    *alert.Tracked
+	event string
+}
+
 // apply takes a whole batch before anybody is told: what fired and was answered meanwhile pages nobody.
 func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
-	var fired, again, ended []*alert.Tracked
+	var fired, ended []*alert.Tracked
+	var again []request
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
 			continue
@@ -137,7 +145,7 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 		case alert.TransitionNotify:
 			if t := r.group.Find(item.Alert.Key); t != nil && t.Active() {
 				t.Requests++
-				again = append(again, t)
+				again = append(again, request{of: t, event: "REQUESTED:" + strconv.Itoa(t.Requests)})
 			}
 		case alert.TransitionAcknowledged:
 			if t := r.group.Find(item.Alert.Key); t != nil {
@@ -153,8 +161,8 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 	if len(fired) > 0 {
 		r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
 	}
-	for _, t := range again {
-		r.tell(ctx, alert.EventFired, "REQUESTED:"+strconv.Itoa(t.Requests), []*alert.Tracked{t})
+	for _, asked := range again {
+		r.tell(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of})
 	}
 	r.tellResolved(ctx, ended)
 	r.show(ctx)

@@ -414,6 +414,27 @@ func TestAlert_RequestTellsEverybodyAgain(t *testing.T) {
 	w.expectEvents("EMAIL", "FIRED", "REQUESTED:1", "RESOLVED")
 }
 
+// While no worker runs, requests pile up and come in one batch: each is a message of its own, with a key
+// of its own.
+func TestAlert_RequestsOfOneBatchAreToldOneByOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	request := alert.Transition{Kind: alert.TransitionNotify, Alert: alert.Alert{Key: "K1"}, At: began, Recorded: true}
+	batch := []alert.Transition{request, request, request}
+	for i := range batch {
+		batch[i].Seq = int64(7 + i)
+	}
+	w.bring(time.Minute, batch...)
+	w.update(5*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+	got := w.events("EMAIL")
+	slices.Sort(got) // they are under way at once
+	if want := []string{"FIRED", "REQUESTED:1", "REQUESTED:2", "REQUESTED:3", "RESOLVED"}; !slices.Equal(got, want) {
+		t.Errorf("EMAIL was told %v, want %v", got, want)
+	}
+}
+
 func TestAlert_RefusedHistoryIsCountedAndHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
