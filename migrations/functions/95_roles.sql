@@ -26,6 +26,26 @@ CREATE OR REPLACE FUNCTION monitoring.owner_only_functions() RETURNS name[]
 COMMENT ON FUNCTION monitoring.owner_only_functions() IS
     'The functions that `onevault migrate up` calls and no role but the owner needs.';
 
+CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT jsonb '{
+        "outbox": "INSERT, UPDATE (relayed_at, outcome)",
+        "statement_series": "INSERT, UPDATE, DELETE",
+        "statement_baseline": "INSERT, UPDATE, DELETE",
+        "security_seen": "INSERT, UPDATE, DELETE",
+        "security_detection": "INSERT"
+    }'
+    $$;
+COMMENT ON FUNCTION monitoring.worker_writes() IS
+    'What onevault_worker may do with tables that are neither hub, link nor satellite: {table: privileges}. It reads all of them.';
+
+CREATE OR REPLACE FUNCTION monitoring.tables_of_nobody() RETURNS name[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'security_check', 'security_detection']::name[] $$;
+COMMENT ON FUNCTION monitoring.tables_of_nobody() IS
+    'The tables without tenants that readers see whole; every other table without tenants they do not see.';
+
 CREATE OR REPLACE FUNCTION monitoring.existing_roles(VARIADIC p_roles text[]) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -134,6 +154,14 @@ BEGIN
     RETURN QUERY SELECT * FROM monitoring.grant_outside();
     PERFORM monitoring.give_to_owner();
     REVOKE ALL ON ALL ROUTINES IN SCHEMA monitoring FROM PUBLIC;
+    -- With the owner's rights only what is the owner's is called, and no temporary object of the caller.
+    FOR v_function IN
+        SELECT p.oid::regprocedure AS sql_name FROM pg_proc p
+         WHERE p.pronamespace = 'monitoring'::regnamespace AND p.prosecdef
+           AND NOT coalesce('search_path=pg_catalog, monitoring, pg_temp' = ANY (p.proconfig), false)
+    LOOP
+        EXECUTE format('ALTER ROUTINE %s SET search_path = pg_catalog, monitoring, pg_temp', v_function.sql_name);
+    END LOOP;
     IF v_all IS NULL THEN
         RETURN;
     END IF;
@@ -148,7 +176,12 @@ BEGIN
     -- Of partitions none has any right of its own: whoever asks the table is asked for its tenants.
     FOR v_table IN
         SELECT c.relname AS name, format('monitoring.%I', c.relname) AS sql_name, c.relkind,
-               right(c.relname, 2) IN ('_h', '_l') AS frozen, right(c.relname, 2) = '_s' AS history
+               right(c.relname, 2) IN ('_h', '_l') AS frozen, right(c.relname, 2) = '_s' AS history,
+               monitoring.worker_writes() ->> c.relname AS worker_writes,
+               -- What knows no tenants is shown to readers only if it is known to be nobody's.
+               CASE WHEN c.relkind = 'v' THEN true ELSE monitoring.tenant_condition(c.oid) IS NOT NULL
+                                                        AND c.relname NOT IN ('outbox', 'reader_tenant') END
+               OR c.relname = ANY (monitoring.tables_of_nobody()) AS for_readers
           FROM pg_class c
          WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
          ORDER BY c.relname
@@ -160,8 +193,8 @@ BEGIN
                 EXECUTE format('GRANT INSERT, UPDATE (record_source) ON %s TO %s', v_table.sql_name, v_worker);
             ELSIF v_table.history AND v_table.relkind <> 'v' THEN
                 EXECUTE format('GRANT INSERT, UPDATE (load_end_date) ON %s TO %s', v_table.sql_name, v_worker);
-            ELSIF v_table.name = 'outbox' THEN
-                EXECUTE format('GRANT INSERT, UPDATE (relayed_at, outcome) ON %s TO %s', v_table.sql_name, v_worker);
+            ELSIF v_table.worker_writes IS NOT NULL THEN
+                EXECUTE format('GRANT %s ON %s TO %s', v_table.worker_writes, v_table.sql_name, v_worker);
             END IF;
         END IF;
         IF v_operator IS NOT NULL THEN
@@ -179,7 +212,7 @@ BEGIN
                                (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
                                  WHERE attrelid = v_table.sql_name::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'configuration'),
                                v_table.sql_name, v_reader);
-            ELSIF v_table.frozen OR v_table.history OR v_table.relkind = 'v' OR v_table.name IN ('condition_identifier', 'health_query') THEN
+            ELSIF v_table.for_readers THEN
                 EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_reader);
             END IF;
         END IF;
