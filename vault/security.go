@@ -13,6 +13,9 @@ import (
 // place.
 const SecurityDetector = "monitoring.detect_security_events()"
 
+// KnownDetector is the name under which OneVault's own checks are recorded.
+const KnownDetector = "monitoring.detect_known_security_events"
+
 // SecurityCount is one kind of security event, as a detector counts it.
 type SecurityCount struct {
 	EventType string `json:"event_type"`

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) migrateCommand() *cobra.Command {
-	return noun("migrate", "Bring the vault to the schema of this build", a.migrateUpCommand(), a.migrateStatusCommand(), a.migrateDownCommand())
+	return noun("migrate", "Bring the vault to the schema of this build", a.migrateUpCommand(), a.migrateStatusCommand(), a.migrateRepairCommand(), a.migrateDownCommand())
 }
 
 func (a *app) migrateUpCommand() *cobra.Command {
@@ -33,6 +33,33 @@ func (a *app) migrateUpCommand() *cobra.Command {
 			})
 			if err == nil && steps == 0 {
 				fmt.Fprintln(a.out, "nothing to do: the vault is up to date")
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) migrateRepairCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "repair",
+		Short: "Put OneVault's functions back where somebody replaced or dropped them",
+		Long: `Put OneVault's functions back where somebody replaced or dropped them, and apply what is missing.
+
+` + "`onevault doctor`" + ` names them. A function that the deployment guide lets you replace, such as
+monitoring.detect_security_events, may stay replaced: OneVault then runs both.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			url, err := a.checkedVaultURL(cmd.Context())
+			if err != nil {
+				return err
+			}
+			steps := 0
+			err = migrations.Repair(cmd.Context(), url, func(line string) {
+				steps++
+				fmt.Fprintln(a.out, line)
+			})
+			if err == nil && steps == 0 {
+				fmt.Fprintln(a.out, "nothing to repair: every function is ours")
 			}
 			return err
 		},

@@ -161,3 +161,34 @@ func TestJudgeReach_NamesChannelsThatNoDefinitionReaches(t *testing.T) {
 		t.Errorf("findings = %+v", findings)
 	}
 }
+
+func TestJudgeFunctions_TellsTheOneThatMayBeReplaced(t *testing.T) {
+	t.Parallel()
+	expect(t, judgeFunctions(nil), OK, "all are as")
+	found := judgeFunctions([]vault.ReplacedFunction{
+		{Signature: vault.SecurityDetector, State: "REPLACED", Owner: "postgres"},
+		{Signature: "monitoring.resolve_alert(bytea)", State: "REPLACED", Owner: "app"},
+		{Signature: "monitoring.fire_alert()", State: "MISSING"},
+	})
+	expect(t, found, Warn, "monitoring.detect_security_events() was replaced (its owner is postgres); OneVault runs both")
+	expect(t, found, Warn, "monitoring.resolve_alert(bytea) was replaced (its owner is app) and runs in the place of ours")
+	expect(t, found, Fail, "monitoring.fire_alert() is missing to put ours back: `onevault migrate repair`")
+}
+
+func TestJudgeSecurity_SaysWhatIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	expect(t, judgeSecurity(now, nil), Warn, "nobody looked")
+	at := func(ago time.Duration, failed map[string]string) vault.LastDetection {
+		return vault.LastDetection{At: now.Add(-ago), Failed: failed}
+	}
+	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(15*time.Minute, nil)}), OK, "15m0s ago")
+	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(47*time.Minute, nil)}), Warn, "due every 15m0s")
+	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(0, map[string]string{"public_create": "permission denied"})}),
+		Warn, "the check public_create fails: permission denied")
+	theirs := map[string]vault.LastDetection{vault.KnownDetector: at(0, nil), vault.SecurityDetector: at(time.Second, map[string]string{"": "duplicate key"})}
+	expect(t, judgeSecurity(now, theirs), Warn, "which was replaced, failed 1s ago: duplicate key")
+	theirs[vault.SecurityDetector] = at(time.Hour, map[string]string{"": "duplicate key"}) // it worked since, which is not recorded
+	if found := judgeSecurity(now, theirs); len(found) != 1 {
+		t.Errorf("an old failure is repeated: %+v", found)
+	}
+}
