@@ -233,7 +233,8 @@ BEGIN
             EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', v_function.sql_name, v_operator);
         END IF;
         IF v_reader IS NOT NULL AND (v_function.only_reads OR v_function.name = 'reader_tenants') THEN
-            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', v_function.sql_name, v_reader);
+            -- The views call them; whoever may read all data of the server may read the views, too.
+            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s, pg_read_all_data', v_function.sql_name, v_reader);
         END IF;
     END LOOP;
     PERFORM monitoring.enforce_row_security();
