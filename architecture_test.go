@@ -39,7 +39,7 @@ const (
 //	                                        \-> pure
 var (
 	pure    = []string{"alert", "oncall", "incident", "forecast"}
-	effects = []string{"vault", "collect", "notify", "pgserver", "inbox"}
+	effects = []string{"vault", "archive", "collect", "notify", "pgserver", "inbox"}
 
 	// above names the layers over effects and pure, lowest first.
 	above = []string{"activities", "workflows", "worker", "cmd"}

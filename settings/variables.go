@@ -14,6 +14,7 @@ const (
 	CollectEvery      = "ONEVAULT_COLLECT_EVERY"
 	EvaluateEvery     = "ONEVAULT_EVALUATE_EVERY"
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
+	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
 	Actor             = "ONEVAULT_ACTOR"
 )

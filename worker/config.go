@@ -6,6 +6,7 @@ package worker
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -25,7 +26,9 @@ type Config struct {
 	EvaluateEvery time.Duration // 0: each definition by its own frequency; otherwise all at this cadence
 
 	AllowedCIDRs []netip.Prefix // private networks that channels may reach
+	ArchiveDir   string         // where rows are archived before they leave the vault; empty: such rows stay
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
+	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
 
 	// OnReady, if set, is called once when everything runs.
@@ -64,6 +67,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_COLLECT_EVERY is %s: use at least 1s, usually 5m", c.CollectEvery)
 	case c.EvaluateEvery != 0 && c.EvaluateEvery < time.Second:
 		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
+	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
+		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 		"the fastest evaluation":   {Config{DatabaseURL: address, EvaluateEvery: time.Second}, nil},
 		"evaluation too often":     {Config{DatabaseURL: address, EvaluateEvery: time.Millisecond}, []string{"ONEVAULT_EVALUATE_EVERY", "1ms", "unset"}},
 		"evaluation backwards":     {Config{DatabaseURL: address, EvaluateEvery: -time.Second}, []string{"ONEVAULT_EVALUATE_EVERY", "-1s"}},
+		"a directory for archives": {Config{DatabaseURL: address, ArchiveDir: "/var/lib/onevault/archive"}, nil},
+		"archives somewhere":       {Config{DatabaseURL: address, ArchiveDir: "archive"}, []string{"ONEVAULT_ARCHIVE_DIR", `"archive"`, "absolute"}},
 		"nothing is right but one": {Config{DatabaseURL: address, TaskQueue: "?", CollectEvery: 1}, []string{"ONEVAULT_TASK_QUEUE"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,8 +33,14 @@ func (p *parts) schedules() []client.ScheduleOptions {
 		p.every("evaluate", evaluateEvery, offset, workflows.EvaluateWorkflowName,
 			workflows.EvaluateInput{Target: localTarget, Every: p.config.EvaluateEvery}, "evaluate the alert definitions that are due"),
 		security,
+		// When the night's reports and backups are usually not yet, or no longer, at work.
+		p.daily("retain", client.ScheduleCalendarSpec{Hour: at(2), Minute: at(30)}, "UTC", workflows.RetainWorkflowName,
+			workflows.RetainInput{}, "roll up, archive and drop what is older than its setting says"),
 	}
 }
+
+// at is one value of a calendar's field.
+func at(value int) []client.ScheduleRange { return []client.ScheduleRange{{Start: value}} }
 
 // every is a schedule of short rounds. What was missed while no worker ran is not caught up: it would
 // measure the past.

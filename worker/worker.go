@@ -19,6 +19,7 @@ import (
 
 	"onevault/activities"
 	"onevault/api"
+	"onevault/archive"
 	"onevault/collect"
 	"onevault/migrations"
 	"onevault/notify"
@@ -184,6 +185,7 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
 	for _, group := range []any{
 		p.alerts,
@@ -191,10 +193,27 @@ func (p *parts) register() sdkworker.Worker {
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}},
 		&activities.Security{Vault: p.store, Log: p.log},
+		p.retention(),
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}
 	return w
+}
+
+// retention archives below the directory that is set, as the host that it runs on.
+func (p *parts) retention() *activities.Retention {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	r := &activities.Retention{Vault: p.store, Host: host, Version: p.config.Version}
+	if p.config.ArchiveDir == "" {
+		p.log.Warn("no directory for archives: rows that are to be archived before they leave will stay", "set", "ONEVAULT_ARCHIVE_DIR")
+		return r
+	}
+	dir := archive.NewDir(p.config.ArchiveDir)
+	r.Archive = &dir
+	return r
 }
 
 // serveAPI answers health checks from the first moment, also while Temporal or the vault are waited for.

@@ -34,6 +34,7 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.StringVar(&collectEvery, "collect-every", "", "how often to measure (default $"+settings.CollectEvery+" or 5m)")
 	flags.StringVar(&evaluateEvery, "evaluate-every", "", "how often to evaluate (default $"+settings.EvaluateEvery+" or as each definition says)")
 	flags.StringVar(&allowedCIDRs, "allowed-cidrs", "", "private networks that channels may reach (default $"+settings.AllowedCIDRs+" or none)")
+	flags.StringVar(&config.ArchiveDir, "archive-dir", "", "where rows are archived before they leave the vault (default $"+settings.ArchiveDir+"; without one they stay)")
 	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
 	flags.StringVar(&config.UIURL, "ui-url", "", "base of the Temporal UI, for links in messages (default $"+settings.UIURL+")")
 	return cmd
@@ -48,6 +49,7 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	config.TemporalAddress, config.Namespace = a.chosenTemporalAddress(), a.namespace
 	config.TaskQueue = a.setting(config.TaskQueue, settings.TaskQueue)
 	config.UIURL = a.setting(config.UIURL, settings.UIURL)
+	config.ArchiveDir, config.Version = a.setting(config.ArchiveDir, settings.ArchiveDir), version
 	if config.APIAddr = a.setting(config.APIAddr, settings.APIAddr); config.APIAddr == "" {
 		config.APIAddr = defaultAPIAddr
 	}
