@@ -231,6 +231,9 @@ BEGIN
            AND h.target_name = p_target
            AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk);
 
+    WHEN 'incidents' THEN
+        v_inputs := monitoring.incident_inputs(p_tenant_hk, p_at);
+
     ELSE
         RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
     END CASE;
@@ -260,6 +263,10 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('compliance', 'non_compliant_count', 'Controls whose newest check is NON_COMPLIANT', 'count'),
     ('compliance', 'critical_non_compliant_count', 'Those of them whose remediation is CRITICAL', 'count'),
     ('compliance', 'overdue_remediation_count', 'Controls whose remediation is past its deadline', 'count'),
+    ('incidents', 'open_incidents', 'Incidents that are OPEN or INVESTIGATING', 'count'),
+    ('incidents', 'incidents_overdue_response', 'Incidents OPEN for more than 30 minutes', 'count'),
+    ('incidents', 'incidents_overdue_resolution', 'Incidents INVESTIGATING and created more than 4 hours ago', 'count'),
+    ('incidents', 'sla_breached_open_incidents', 'Incidents that are OPEN or INVESTIGATING and missed a limit', 'count'),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
