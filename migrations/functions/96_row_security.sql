@@ -31,29 +31,39 @@ CREATE OR REPLACE TRIGGER t10_check_reader_tenant BEFORE INSERT OR UPDATE ON mon
     FOR EACH ROW EXECUTE FUNCTION monitoring.check_reader_tenant();
 
 CREATE OR REPLACE FUNCTION monitoring.tenant_condition(p_table regclass) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
+DECLARE
+    v_name       text := (SELECT relname FROM pg_class WHERE oid = p_table);
+    v_own        boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'tenant_hk' AND NOT attisdropped);
+    v_conditions text[] := '{}';
+    v_key        record;
+BEGIN
     -- A row is seen when its own tenant may be seen and, except for hubs that say their tenant themselves,
-    -- when every row that it refers to is seen: the policy of that table answers it.
-    WITH own AS (
-        SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'tenant_hk' AND NOT attisdropped) AS has_tenant,
-               (SELECT relname LIKE '%\_h' FROM pg_class WHERE oid = p_table) AS is_hub
-    )
-    SELECT string_agg(condition, ' AND ' ORDER BY rank, condition)
-      FROM (SELECT 1 AS rank, '(tenant_hk IS NULL OR tenant_hk = ANY ((SELECT monitoring.reader_tenants())::bytea[]))' AS condition
-              FROM own WHERE own.has_tenant
-            UNION ALL
-            SELECT 2, format(CASE WHEN a.attnotnull THEN 'EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I)'
-                                  ELSE '(%4$I IS NULL OR EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I))' END,
-                             f.relname, fa.attname, c.relname, a.attname)
-              FROM own
-              JOIN pg_constraint k ON k.conrelid = p_table AND k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.conparentid = 0
-              JOIN pg_class c ON c.oid = k.conrelid
+    -- when every row of tenants that it refers to is seen: the policy of that table answers it.
+    IF v_own THEN
+        v_conditions := ARRAY['(tenant_hk IS NULL OR tenant_hk = ANY ((SELECT monitoring.reader_tenants())::bytea[]))'];
+    END IF;
+    IF NOT (v_own AND v_name LIKE '%\_h') THEN
+        FOR v_key IN
+            SELECT k.confrelid, f.relname AS referred, fa.attname AS referred_column, a.attname AS column_name, a.attnotnull
+              FROM pg_constraint k
               JOIN pg_class f ON f.oid = k.confrelid AND f.relnamespace = 'monitoring'::regnamespace
               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
               JOIN pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = k.confkey[1]
-             WHERE NOT (own.is_hub AND own.has_tenant)) AS conditions
-    $$;
+             WHERE k.conrelid = p_table AND k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.conparentid = 0 AND k.confrelid <> p_table
+             ORDER BY a.attnum
+        LOOP
+            CONTINUE WHEN monitoring.tenant_condition(v_key.confrelid) IS NULL;
+            v_conditions := v_conditions || format(
+                CASE WHEN v_key.attnotnull THEN 'EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I)'
+                     ELSE '(%4$I IS NULL OR EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I))' END,
+                v_key.referred, v_key.referred_column, v_name, v_key.column_name);
+        END LOOP;
+    END IF;
+    RETURN nullif(array_to_string(v_conditions, ' AND '), '');
+END
+$$;
 COMMENT ON FUNCTION monitoring.tenant_condition(regclass) IS
     'The condition under which a reader sees a row of a table, from its column tenant_hk and its foreign keys; NULL: the table knows no tenants.';
 
