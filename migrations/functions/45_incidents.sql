@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION monitoring.incident_priority(p_severity text) RETURNS
 COMMENT ON FUNCTION monitoring.incident_priority(text) IS 'P1 for CRITICAL to P4 for LOW.';
 
 CREATE OR REPLACE FUNCTION monitoring.whole_minutes(p_from timestamptz, p_to timestamptz) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT greatest(floor(extract(epoch FROM p_to - p_from) / 60), 0)::integer $$;
 COMMENT ON FUNCTION monitoring.whole_minutes(timestamptz, timestamptz) IS
     'Full minutes between two moments, never fewer than none: two clocks may disagree.';
@@ -739,7 +739,7 @@ BEGIN
     WHEN 'ASSIGNED' THEN
         -- The second half: the same assignment, written again by a retry.
         changed := c.assigned_to IS DISTINCT FROM p_text AND c.incident_status <> 'CLOSED'
-                   OR c.assigned_to = p_text AND c.changed_at = p_at AND c.changed_by = p_actor;
+                   OR c.assigned_to = p_text AND v_before.changed_at = p_at AND v_before.changed_by = p_actor;
         message := CASE WHEN changed THEN format('%s is assigned to %s', v_id, p_text)
                         WHEN c.incident_status = 'CLOSED' THEN format('%s is CLOSED and cannot be assigned', v_id)
                         ELSE format('%s is assigned to %s already', v_id, p_text) END;
@@ -767,7 +767,7 @@ BEGIN
         IF NOT changed THEN
             changed := CASE p_change  -- it is this very change, written again by a retry
                 WHEN 'INVESTIGATING' THEN c.incident_status = v_wanted AND c.first_response_timestamp = p_at AND c.first_response_by = p_actor
-                WHEN 'REOPENED' THEN c.incident_status = v_wanted AND c.reopened_at = p_at AND c.changed_by = p_actor
+                WHEN 'REOPENED' THEN c.incident_status = v_wanted AND c.reopened_at = p_at AND v_before.changed_by = p_actor
                 WHEN 'RESOLVED' THEN c.incident_status = v_wanted AND c.resolved_timestamp = p_at AND c.resolved_by = p_actor
                 ELSE c.incident_status = v_wanted AND c.closed_timestamp = p_at AND c.closed_by = p_actor END;
             changed := coalesce(changed, false);
