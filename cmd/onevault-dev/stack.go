@@ -246,6 +246,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			CollectEvery:    cadence,
 			EvaluateEvery:   cadence,
 			AllowedCIDRs:    networks,
+			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
 			OnReady:         func() { close(ready) },
