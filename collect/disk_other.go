@@ -4,8 +4,8 @@ package collect
 
 import "errors"
 
-func volumeUsage(string) (float64, error) {
-	return 0, errors.New("the disk cannot be measured on this operating system")
+func volumeOf(string) (volume, error) {
+	return volume{}, errors.New("the disk cannot be measured on this operating system")
 }
 
 func backendIsHere(uint32) bool { return false }

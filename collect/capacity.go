@@ -1,0 +1,127 @@
+package collect
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed capacity/*.sql
+var capacityFiles embed.FS
+
+// sizeTimeout bounds a query of sizes: the server asks the file system for every file of a database, which
+// takes seconds where there are a million of them, and locks nothing.
+const sizeTimeout = 30 * time.Second
+
+// Resource is something that fills up. The unit is bytes, of a SEQUENCE values.
+type Resource struct {
+	Type string // DISK, DATABASE, TABLE, INDEX, TABLESPACE, WAL, TEMP, SEQUENCE
+	Name string
+	Size int64
+	// Available is how much more there can be; nil: no limit is known.
+	Available *int64
+	Source    string
+}
+
+// CapacityMetrics are recorded with every measurement of the resources.
+var CapacityMetrics = []Metric{
+	{Name: "capacity_unmeasured", Description: "Kinds of resources whose size could not be measured, of the newest measurement within the hour"},
+}
+
+// capacityQuery is one file of capacity/: a SELECT of (type, name, size, available, source). A row without a size
+// says in its name what could not be measured.
+type capacityQuery struct {
+	name  string
+	kinds []string
+	sql   string
+}
+
+func capacityQueries() ([]capacityQuery, error) {
+	entries, err := capacityFiles.ReadDir("capacity")
+	if err != nil {
+		return nil, fmt.Errorf("read capacity queries: %w", err)
+	}
+	var queries []capacityQuery
+	for _, entry := range entries {
+		text, err := capacityFiles.ReadFile(path.Join("capacity", entry.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read capacity query %s: %w", entry.Name(), err)
+		}
+		query := capacityQuery{name: strings.TrimSuffix(entry.Name(), ".sql"), sql: strings.TrimSpace(string(text))}
+		for line := range strings.Lines(query.sql) {
+			if rest, ok := strings.CutPrefix(line, "-- resource "); ok {
+				kind, _, _ := strings.Cut(rest, ":")
+				query.kinds = append(query.kinds, kind)
+			}
+		}
+		if len(query.kinds) == 0 {
+			return nil, fmt.Errorf("capacity query %s names no resource; write `-- resource TYPE: description` lines at its top", query.name)
+		}
+		queries = append(queries, query)
+	}
+	return queries, nil
+}
+
+// CollectCapacity measures what can fill up, on one connection. The error means that the target did not answer at
+// all. What could not be measured is named in problems, one for a kind or a place, and the others are measured.
+func (t *Target) CollectCapacity(ctx context.Context) (resources []Resource, problems []string, err error) {
+	queries, err := capacityQueries()
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+	defer conn.Release()
+	if err := conn.Ping(ctx); err != nil {
+		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+	resources, problems = disks(ctx, conn.Conn())
+	for _, query := range queries {
+		measured, unmeasured, err := sizes(ctx, conn.Conn(), query)
+		if conn.Conn().IsClosed() {
+			return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		}
+		if err != nil {
+			problems = append(problems, strings.Join(query.kinds, ", ")+": "+plain(err).Error())
+			continue
+		}
+		resources, problems = append(resources, measured...), append(problems, unmeasured...)
+	}
+	return resources, problems, nil
+}
+
+func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery) (resources []Resource, problems []string, err error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // nothing was written
+	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", sizeTimeout.Milliseconds())); err != nil {
+		return nil, nil, err
+	}
+	rows, err := tx.Query(ctx, "/* onevault capacity "+query.name+" */ "+query.sql)
+	if err != nil {
+		return nil, nil, err
+	}
+	var (
+		r    Resource
+		size *int64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&r.Type, &r.Name, &size, &r.Available, &r.Source}, func() error {
+		if size == nil {
+			problems = append(problems, r.Type+": "+r.Name)
+			return nil
+		}
+		r.Size = *size
+		resources = append(resources, r)
+		return nil
+	})
+	return resources, problems, err
+}
