@@ -177,7 +177,7 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 	if next == output.None {
 		next = ""
 	}
-	return [][2]string{
+	pairs := [][2]string{
 		{"what", l.Description},
 		{"opened", ago(l.TriggeredAt)},
 		{"value", strings.TrimSpace(output.Number(l.Value, l.Unit) + ", threshold " + threshold(l))},
@@ -190,11 +190,23 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		{"level", strconv.Itoa(l.Level)},
 		{"next", next},
 		{"last change", ago(l.ChangedAt) + via(l.ChangedVia)},
-		{"runbook", strings.TrimSpace(l.Runbook + " " + l.RunbookURL)},
-		{"definition", l.Definition + ", version of " + output.Moment(l.DefinitionVersion)},
-		{"workflow", l.WorkflowID},
-		{"hash key", l.HashKey},
 	}
+	pairs = append(pairs, runbookPairs(l.Runbook, l.RunbookURL)...)
+	return append(pairs,
+		[2]string{"definition", l.Definition + ", version of " + output.Moment(l.DefinitionVersion)},
+		[2]string{"workflow", l.WorkflowID},
+		[2]string{"hash key", l.HashKey},
+	)
+}
+
+// runbookPairs breaks a runbook that has the form of ours, "<meaning> Look: ... Do: ...", into its lines.
+func runbookPairs(text, url string) [][2]string {
+	means, rest, looks := strings.Cut(text, " Look: ")
+	look, do, acts := strings.Cut(rest, " Do: ")
+	if !looks || !acts {
+		return [][2]string{{"runbook", strings.TrimSpace(text + " " + url)}}
+	}
+	return [][2]string{{"means", means}, {"look at", look}, {"to do", do}, {"runbook", url}}
 }
 
 func via(text string) string {

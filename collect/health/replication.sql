@@ -4,6 +4,7 @@
 -- metric standby_replay_delay_s: Replay delay of this standby; 0 when fully replayed
 -- metric inactive_slots: Replication slots without a consumer
 -- metric slot_retained_wal_bytes: WAL that the slowest replication slot retains
+-- metric inactive_slot_retained_wal_bytes: WAL that the slowest replication slot without a consumer retains
 -- metric slots_losing_wal: Replication slots whose WAL is being removed
 -- Works on a primary and on a standby; the replay delay exists on a standby only. A role without
 -- pg_read_all_stats (pg_monitor has it) sees no positions of replicas: their lag is unknown, not 0.
@@ -21,7 +22,8 @@ replicas AS (
 slots AS (
     SELECT count(*) FILTER (WHERE NOT s.active) AS inactive,
            count(*) FILTER (WHERE s.wal_status IN ('unreserved', 'lost')) AS losing,
-           max(pg_wal_lsn_diff(h.lsn, s.restart_lsn)) AS retained
+           max(pg_wal_lsn_diff(h.lsn, s.restart_lsn)) AS retained,
+           max(pg_wal_lsn_diff(h.lsn, s.restart_lsn)) FILTER (WHERE NOT s.active) AS retained_idly
       FROM pg_replication_slots s, here h
 )
 SELECT m.*
@@ -32,6 +34,7 @@ SELECT m.*
            ('replication_lag_s', 'AVAILABILITY', 's', round(r.lag_s, 3), 30, 300, false, 'pg_stat_replication', NULL),
            ('inactive_slots', 'AVAILABILITY', 'count', s.inactive, 1, 3, false, 'pg_replication_slots', NULL),
            ('slot_retained_wal_bytes', 'CAPACITY', 'B', coalesce(s.retained, 0), 5368709120, 21474836480, false, 'pg_replication_slots', NULL),
+           ('inactive_slot_retained_wal_bytes', 'CAPACITY', 'B', coalesce(s.retained_idly, 0), 1073741824, 5368709120, false, 'pg_replication_slots', NULL),
            ('slots_losing_wal', 'AVAILABILITY', 'count', s.losing, 1, 1, false, 'pg_replication_slots', NULL)
        ) AS m (name, category, unit, value, warning, critical, low_is_bad, source, counter)
 UNION ALL

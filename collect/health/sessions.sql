@@ -6,7 +6,7 @@
 -- metric oldest_transaction_s: Age of the oldest open transaction
 -- metric oldest_active_query_s: Run time of the longest running statement
 -- metric blocked_backends: Sessions that wait for a lock
--- metric xmin_horizon_age: Transactions that the oldest snapshot holds back from vacuum
+-- metric xmin_horizon_age: Transactions whose dead rows vacuum must keep, for a session, replica, slot or prepared transaction
 -- Client sessions, without the one that looks. A role without pg_read_all_stats (pg_monitor has it) is
 -- shown nulls about the others; counting those would read as an idle server, so nothing is said.
 WITH limits AS (
@@ -26,10 +26,18 @@ sessions AS (
            max(age(backend_xmin)) AS xmin_age
       FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+),
+horizon AS (
+    -- Vacuum stops at the oldest of these, and the last three need no session that anybody would notice.
+    SELECT greatest(s.xmin_age,
+                    (SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE backend_type = 'walsender'),
+                    (SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_replication_slots),
+                    (SELECT max(age(transaction)) FROM pg_prepared_xacts)) AS age
+      FROM sessions s
 )
 SELECT m.name, m.category, m.unit, CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN m.value END AS value,
        m.warning, m.critical, m.low_is_bad, m.source, m.counter
-  FROM sessions s, limits l,
+  FROM sessions s, limits l, horizon h,
        LATERAL (VALUES
            ('active_connections', 'PERFORMANCE', 'connections', s.active::numeric, round(0.75 * l.slots), round(0.90 * l.slots), false, 'pg_stat_activity', NULL::jsonb),
            ('total_connections', 'PERFORMANCE', 'connections', s.total, NULL, NULL, false, 'pg_stat_activity', NULL),
@@ -39,5 +47,5 @@ SELECT m.name, m.category, m.unit, CASE WHEN pg_has_role('pg_read_all_stats', 'U
            ('oldest_transaction_s', 'PERFORMANCE', 's', round(coalesce(s.oldest_transaction, 0), 1), 1800, 7200, false, 'pg_stat_activity', NULL),
            ('oldest_active_query_s', 'PERFORMANCE', 's', round(coalesce(s.oldest_query, 0), 1), 600, 3600, false, 'pg_stat_activity', NULL),
            ('blocked_backends', 'PERFORMANCE', 'count', s.blocked, 3, 10, false, 'pg_stat_activity', NULL),
-           ('xmin_horizon_age', 'PERFORMANCE', 'xids', coalesce(s.xmin_age, 0), 10000000, 100000000, false, 'pg_stat_activity', NULL)
+           ('xmin_horizon_age', 'PERFORMANCE', 'xids', coalesce(h.age, 0), 10000000, 100000000, false, 'pg_stat_activity', NULL)
        ) AS m (name, category, unit, value, warning, critical, low_is_bad, source, counter)

@@ -347,7 +347,7 @@ BEGIN
     FOR v_group IN
         SELECT DISTINCT g.target, g.tenant_hk
           FROM (SELECT e.target_name::text AS target, e.tenant_hk FROM monitoring.alert_evaluation_s e
-                 WHERE e.alert_definition_hk = v_key AND e.evaluated_at > v_now - interval '35 days'
+                 WHERE e.alert_definition_hk = v_key AND e.load_end_date IS NULL
                 UNION ALL
                 SELECT a.target_name::text, a.tenant_hk FROM monitoring.alert_instance_h a WHERE a.alert_definition_hk = v_key
                 UNION ALL
