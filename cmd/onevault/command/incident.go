@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.temporal.io/sdk/client"
 
@@ -71,9 +72,6 @@ func (s *Incidents) Carry(ctx context.Context, id, update string, kind incident.
 	return IncidentOutcome{incident.Answer{Incident: now.Incident, Changed: changed}, throughVault}, nil
 }
 
-// ErrIncidentUsage: the command itself is incomplete.
-var ErrIncidentUsage = incident.ErrUsage
-
 func checkIncident(i incident.Incident, kind incident.Kind, c incident.Command) error {
 	if err := i.Check(kind, c); errors.Is(err, incident.ErrConflict) {
 		return fmt.Errorf("%w: %w", ErrConflict, err)
@@ -83,15 +81,17 @@ func checkIncident(i incident.Incident, kind incident.Kind, c incident.Command) 
 	return nil
 }
 
-// incidentID is an id that was given, from which the workflow's follows without the vault.
-var incidentID = regexp.MustCompile(`^(incident/)?(I-[0-9A-HJKMNP-TV-Z]{4,8})$`)
+// incidentCode is the code of a short id, however it is typed.
+var incidentCode = regexp.MustCompile(`^(?:INCIDENT/)?(?:I-)?([0-9A-Z]{4,8})$`)
 
+// carryWithoutVault takes a short id for a whole one: the id of the workflow follows from it.
 func (s *Incidents) carryWithoutVault(ctx context.Context, id, update string, c incident.Command, vaultErr error) (IncidentOutcome, error) {
-	parts := incidentID.FindStringSubmatch(id)
+	parts := incidentCode.FindStringSubmatch(strings.ToUpper(strings.TrimSpace(id)))
 	if parts == nil {
-		return IncidentOutcome{}, fmt.Errorf("find incident %s: only a whole short id like I-7F3K can be found without the vault: %w", id, vaultErr)
+		return IncidentOutcome{}, fmt.Errorf("find incident %s: %w", id, vaultErr)
 	}
-	answer, err := s.Update(ctx, workflows.IncidentWorkflowID(parts[2]), update, c)
+	shortID := "I-" + strings.NewReplacer("O", "0", "I", "1", "L", "1").Replace(parts[1]) // as the vault reads it
+	answer, err := s.Update(ctx, workflows.IncidentWorkflowID(shortID), update, c)
 	if err != nil {
 		return IncidentOutcome{}, fmt.Errorf("%s %s: the vault does not answer (%w), and its workflow: %w", update, id, vaultErr, err)
 	}
