@@ -59,6 +59,11 @@ func putFunctions(ctx context.Context, db *sql.DB, tablesChanged, repair bool, p
 	if repair {
 		forgetScriptsOf(known, replaced)
 	}
+	if tablesChanged {
+		if err := giveToOwner(ctx, tx); err != nil {
+			return err
+		}
+	}
 	changed := tablesChanged
 	var put []script
 	for _, s := range scripts {

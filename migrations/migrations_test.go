@@ -97,48 +97,204 @@ func TestUp_ManyAtOnceApplyEachStepOnce(t *testing.T) {
 	}
 }
 
-func TestDown_TakesBackTheNewestStepAndUpPutsAllAgain(t *testing.T) {
+// inventory lists all that a vault consists of, down to its comments, rights and policies.
+const inventory = `
+	WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname = 'monitoring')
+	SELECT 'table ' || c.relname || ' ' || c.relkind::text || c.relrowsecurity || c.relowner::regrole::text || coalesce(c.reloptions::text, '')
+	       || coalesce((SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(c.relacl) AS x), '') || coalesce(obj_description(c.oid, 'pg_class'), '')
+	  FROM pg_class c WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relkind IN ('r', 'p', 'v', 'i', 'I', 'S') AND NOT c.relispartition
+	UNION ALL
+	SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || a.attnotnull || coalesce((SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(a.attacl) AS x), '')
+	       || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || coalesce(col_description(c.oid, a.attnum), '')
+	  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+	 WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+	UNION ALL
+	SELECT 'constraint ' || c.relname || ' ' || k.conname || ' ' || pg_get_constraintdef(k.oid)
+	  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE c.relnamespace IN (SELECT oid FROM ours) AND NOT c.relispartition
+	UNION ALL
+	SELECT 'trigger ' || pg_get_triggerdef(g.oid)
+	  FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid WHERE c.relnamespace IN (SELECT oid FROM ours) AND NOT g.tgisinternal AND NOT c.relispartition
+	UNION ALL
+	SELECT 'index ' || indexdef FROM pg_indexes i JOIN pg_class c ON c.relname = i.tablename AND c.relnamespace IN (SELECT oid FROM ours)
+	 WHERE i.schemaname = 'monitoring' AND NOT c.relispartition
+	UNION ALL
+	SELECT 'view ' || c.relname || ' ' || pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relnamespace IN (SELECT oid FROM ours) AND c.relkind = 'v'
+	UNION ALL
+	SELECT 'function ' || p.oid::regprocedure::text || md5(pg_get_functiondef(p.oid)) || p.proowner::regrole::text || coalesce((SELECT string_agg(x::text, ',' ORDER BY x::text) FROM unnest(p.proacl) AS x), '') || coalesce(obj_description(p.oid, 'pg_proc'), '')
+	  FROM pg_proc p WHERE p.pronamespace IN (SELECT oid FROM ours)
+	UNION ALL
+	SELECT 'policy ' || tablename || ' ' || policyname || roles::text || cmd || qual FROM pg_policies WHERE schemaname = 'monitoring'
+	ORDER BY 1`
+
+// wantSame fails with what two inventories do not share.
+func wantSame(t *testing.T, when string, got, want []string) {
+	t.Helper()
+	for _, thing := range want {
+		if !slices.Contains(got, thing) {
+			t.Errorf("%s: gone: %s", when, thing)
+		}
+	}
+	for _, thing := range got {
+		if !slices.Contains(want, thing) {
+			t.Errorf("%s: new: %s", when, thing)
+		}
+	}
+}
+
+func TestDown_ToAnyStepAndUpAgainMakesTheSameVault(t *testing.T) {
+	t.Parallel()
+	steps, err := migrations.Status(t.Context(), pgtest.DB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for back := 1; back <= len(steps); back++ {
+		t.Run(steps[len(steps)-back].Name, func(t *testing.T) {
+			t.Parallel()
+			address := pgtest.DB(t)
+			conn := connect(t, address)
+			exec(t, conn, "INSERT INTO auth.tenant_h (tenant_hk, tenant_bk, record_source) VALUES (util.hash_binary('ORG1'), 'ORG1', 'TEST')")
+			someOfEach(t, conn)
+			want := values[string](t, conn, inventory)
+			for taken := range back {
+				step, err := migrations.Down(t.Context(), address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if newest := steps[len(steps)-1-taken]; step.Version != newest.Version || step.Name != newest.Name {
+					t.Errorf("took back %+v, while the newest is %+v", step, newest)
+				}
+			}
+			if back < len(steps) {
+				if pending, err := migrations.Pending(t.Context(), address); err != nil || pending != back {
+					t.Errorf("pending %d, %v; want %d", pending, err, back)
+				}
+			}
+			if err := migrations.Up(t.Context(), address, nil); err != nil {
+				t.Fatal(err)
+			}
+			wantSame(t, "after the return", values[string](t, conn, inventory), want)
+			if n := value[int](t, conn, "SELECT count(*) FROM monitoring.evaluate_alert_conditions()"); n < 15 {
+				t.Errorf("%d definitions evaluated after the return", n)
+			}
+		})
+	}
+}
+
+// someOfEach puts rows into the tables that later steps change, so that taking them back meets some.
+func someOfEach(t *testing.T, db database) {
+	t.Helper()
+	key := alertIn(t, db, "A", "ACKNOWLEDGED")
+	exec(t, db, "SELECT monitoring.create_incident_from_alerts(ARRAY[util.hash_binary($1)], 'Slow', NULL)", key)
+	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
+	exec(t, db, "SELECT monitoring.resolve_alert(util.hash_binary($1), 'dana')", key)
+}
+
+func TestDown_ToNothingLeavesPhase1AndTheRoles(t *testing.T) {
 	t.Parallel()
 	address := pgtest.DB(t)
 	conn := connect(t, address)
 	exec(t, conn, "INSERT INTO auth.tenant_h (tenant_hk, tenant_bk, record_source) VALUES (util.hash_binary('ORG1'), 'ORG1', 'TEST')")
-
-	step, err := migrations.Down(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	steps, err := migrations.Status(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if newest := steps[len(steps)-1]; step.Version != newest.Version || step.Name != newest.Name || !newest.AppliedAt.IsZero() {
-		t.Errorf("took back %+v, while the newest is %+v", step, newest)
-	}
-	if pending, err := migrations.Pending(t.Context(), address); err != nil || pending != 1 {
-		t.Errorf("pending %d, %v; want 1", pending, err)
-	}
-
-	if err := migrations.Up(t.Context(), address, nil); err != nil {
-		t.Fatal(err)
-	}
-	if n := value[int](t, conn, "SELECT count(*) FROM monitoring.evaluate_alert_conditions()"); n < 15 {
-		t.Errorf("%d definitions evaluated after the return", n)
-	}
-
-	// All the way back: what may belong to Phase 1 stays.
 	for range steps {
 		if _, err := migrations.Down(t.Context(), address); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if value[bool](t, conn, "SELECT to_regnamespace('monitoring') IS NOT NULL") {
-		t.Error("the schema monitoring is still there")
+	nothing := func() {
+		t.Helper()
+		for _, left := range values[string](t, conn, `
+			SELECT n.nspname FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'public', 'util', 'auth', 'backup_mgmt')
+			UNION ALL
+			SELECT c.oid::regclass::text FROM pg_class c
+			 WHERE c.relnamespace = 'public'::regnamespace
+			   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+			UNION ALL
+			SELECT p.oid::regprocedure::text FROM pg_proc p
+			 WHERE p.pronamespace = 'public'::regnamespace
+			   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+			UNION ALL
+			SELECT 'a right of ' || d.refobjid::regrole || ' on ' || pg_describe_object(d.classid, d.objid, d.objsubid)
+			  FROM pg_shdepend d
+			 WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND d.refclassid = 'pg_authid'::regclass
+			   AND d.refobjid::regrole::text LIKE 'onevault%'
+			   AND pg_describe_object(d.classid, d.objid, d.objsubid) NOT LIKE '%schema public'`) {
+			t.Errorf("left behind: %s", left)
+		}
 	}
+	nothing()
 	if n := value[int](t, conn, "SELECT count(*) FROM auth.tenant_h WHERE tenant_bk = 'ORG1'"); n != 1 {
 		t.Error("a tenant of Phase 1 is lost")
 	}
 	_, err = migrations.Down(t.Context(), address)
 	wantText(t, err, "nothing to take back")
+	nothing()
+
+	// And it is a database like any other to begin with.
+	if err := migrations.Up(t.Context(), address, nil); err != nil {
+		t.Fatal(err)
+	}
+	fresh := connect(t, pgtest.DB(t))
+	wantSame(t, "from nothing", values[string](t, conn, inventory), values[string](t, fresh, inventory))
+}
+
+func TestDown_ToAnOlderVersionAndUpKeepsWhatThatVersionHeld(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	conn := connect(t, address)
+	key := alertIn(t, conn, "KEPT", "RESOLVED")
+	putChannel(t, conn, "KEPT", nil)
+	exec(t, conn, `
+		SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'KEPT', 'channel_type', 'SLACK', 'recipient', '#ops',
+		           'event', 'FIRED', 'delivery_key', 'k', 'status', 'DELIVERED', 'attempt', 0, 'at', now(), 'class', 'ACCEPTED', 'duration_ms', 12))`, key)
+	exec(t, conn, "SELECT monitoring.tell_workflow('NOTIFY', util.hash_binary($1), '{}')", key)
+	exec(t, conn, "SELECT monitoring.collect_system_health_metrics()")
+	exec(t, conn, "SELECT monitoring.evaluate_alert_conditions()")
+	held := func() map[string]string {
+		t.Helper()
+		digests := map[string]string{}
+		for table, from := range map[string]string{
+			"definition":    "monitoring.alert_definition_s AS s WHERE alert_definition_hk = util.hash_binary('KEPT')",
+			"alerts":        "monitoring.alert_instance_s AS s",
+			"channels":      "monitoring.notification_config_s AS s",
+			"notifications": "monitoring.notification_log_s AS s",
+			"measurements":  "monitoring.system_health_metric_s AS s",
+			"evaluations":   "monitoring.alert_evaluation_s AS s",
+			"outbox":        "monitoring.outbox AS s",
+		} {
+			digests[table] = value[string](t, conn, "SELECT count(*) || ' ' || md5(string_agg(t, ',' ORDER BY t)) FROM (SELECT (jsonb_strip_nulls(to_jsonb(s)))::text AS t FROM "+from+") AS r")
+		}
+		return digests
+	}
+	before := held()
+	for {
+		step, err := migrations.Down(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.Version == 3 {
+			break
+		}
+	}
+	if err := migrations.Up(t.Context(), address, nil); err != nil {
+		t.Fatal(err)
+	}
+	after := held()
+	for table, digest := range before {
+		if after[table] != digest || strings.HasPrefix(digest, "0 ") {
+			t.Errorf("%s: %s before, %s after", table, digest, after[table])
+		}
+	}
+	// And its history goes on.
+	exec(t, conn, `
+		INSERT INTO monitoring.alert_definition_s (alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic)
+		VALUES (util.hash_binary('KEPT'), '\x', 'Renamed', 'PERFORMANCE', 'LOW', 'system_health', 'blocked_backends > 1')`)
+	if n := value[int](t, conn, "SELECT count(*) FROM monitoring.alert_definition_s WHERE alert_definition_hk = util.hash_binary('KEPT') AND load_end_date IS NULL"); n != 1 {
+		t.Errorf("%d current versions", n)
+	}
 }
 
 func TestUp_RefusesADatabaseOfANewerBuild(t *testing.T) {
@@ -147,6 +303,9 @@ func TestUp_RefusesADatabaseOfANewerBuild(t *testing.T) {
 	exec(t, connect(t, address), "INSERT INTO public.onevault_migrations (version_id, is_applied) VALUES (999, true)")
 	wantText(t, migrations.Up(t.Context(), address, nil), "schema version 999", "use a newer onevault")
 	_, err := migrations.Pending(t.Context(), address)
+	wantText(t, err, "schema version 999", "use a newer onevault")
+	// It would take back a step that it does not know.
+	_, err = migrations.Down(t.Context(), address)
 	wantText(t, err, "schema version 999", "use a newer onevault")
 }
 

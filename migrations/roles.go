@@ -174,6 +174,20 @@ const roleState = `
 // privilegesMark stands among the scripts, with the roles that were given their rights last.
 const privilegesMark = "privileges"
 
+// giveToOwner gives tables that the steps just made to the owner of the others: the functions that are
+// there run with his rights, and the scripts that follow use both.
+func giveToOwner(ctx context.Context, tx *sql.Tx) error {
+	var can bool
+	if err := tx.QueryRowContext(ctx, "SELECT to_regprocedure('monitoring.give_to_owner()') IS NOT NULL").Scan(&can); err != nil || !can {
+		return err // the first time there is nothing yet that runs as anybody else
+	}
+	// What it needs outside the schema comes first: without that it is given nothing.
+	if _, err := tx.ExecContext(ctx, "SELECT count(*) FROM monitoring.grant_outside(); SELECT monitoring.give_to_owner()"); err != nil {
+		return fmt.Errorf("give the tables to their owner: %w", err)
+	}
+	return nil
+}
+
 // putPrivileges gives the roles their rights after every change of the schema, and when roles came or
 // went since the last time.
 func putPrivileges(ctx context.Context, tx *sql.Tx, changed bool, known string, progress func(string)) error {
