@@ -4,7 +4,7 @@
 -- No temporary tables anywhere here: each would leave entries of its own in what is measured.
 
 CREATE OR REPLACE FUNCTION monitoring.redact_statement(p_text text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
 DECLARE
     -- Bracketed letters keep this text from matching itself, wherever the server counts it.
