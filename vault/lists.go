@@ -82,14 +82,16 @@ type AlertFilter struct {
 	Target string                 // empty: every target
 	Keep   func(ListedAlert) bool // nil: every alert
 	Limit  int                    // 0: no limit
+	// AsOf lists what was true at that moment, as known at KnownAt; zero: now.
+	AsOf, KnownAt time.Time
 }
 
 // Alerts lists alerts, the worst first, or with All the newest first. more says that the limit cut
 // something off.
 func (s *Store) Alerts(ctx context.Context, f AlertFilter) (list []ListedAlert, more bool, err error) {
-	rows, err := s.pool.Query(ctx, alertsSQL, f.All, optional(f.Since), optional(f.Target), nil)
+	rows, err := s.pool.Query(ctx, alertsSQL, f.All, optional(f.Since), optional(f.Target), nil, optional(f.AsOf), optional(f.KnownAt))
 	if err != nil {
-		return nil, false, fmt.Errorf("list alerts: %w", err)
+		return nil, false, fmt.Errorf("list alerts: %w", refusal(err))
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -106,7 +108,7 @@ func (s *Store) Alerts(ctx context.Context, f AlertFilter) (list []ListedAlert, 
 		list = append(list, a)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("list alerts: %w", err)
+		return nil, false, fmt.Errorf("list alerts: %w", refusal(err))
 	}
 	return list, false, nil
 }
@@ -118,7 +120,7 @@ func (s *Store) FindAlert(ctx context.Context, id string) (ListedAlert, error) {
 	if err != nil {
 		return ListedAlert{}, fmt.Errorf("find alert: %w", err)
 	}
-	found, err := one(ctx, s, scanListedAlert, alertsSQL, true, nil, nil, hashKey)
+	found, err := one(ctx, s, scanListedAlert, alertsSQL, true, nil, nil, hashKey, nil, nil)
 	if err != nil {
 		return ListedAlert{}, fmt.Errorf("read alert %s: %w", id, err)
 	}

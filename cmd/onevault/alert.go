@@ -36,8 +36,8 @@ func (a *app) alertCommand() *cobra.Command {
 
 func (a *app) alertListCommand() *cobra.Command {
 	var (
-		filter vault.AlertFilter
-		since  string
+		filter               vault.AlertFilter
+		since, asOf, knownAt string
 	)
 	cmd := &cobra.Command{
 		Use:   "list [MATCHER...]",
@@ -45,8 +45,13 @@ func (a *app) alertListCommand() *cobra.Command {
 		Long: `List the alerts that need somebody, the worst first; with --all also those that ended, the newest first.
 
 Matchers: ` + strings.Join(alertFields(), ", ") + `, as field=value, field!=value, field=~pattern or
-field!~pattern; all must hold, and none regards case.`,
-		Example: "  onevault alert list severity=CRITICAL target=~^pg-prod\n  onevault alert list --all --since 24h -o json",
+field!~pattern; all must hold, and none regards case.
+
+With --as-of, what was true at that moment; with --known-at also, what was known of it at that one: a fact
+that reached the vault late is left out. Moments are RFC 3339, 2026-11-23 03:12, 03:12 (the last one) or a
+duration ago (2h); without a zone they are in that of $` + settings.Timezone + ` (UTC).`,
+		Example: "  onevault alert list severity=CRITICAL target=~^pg-prod\n  onevault alert list --all --since 24h -o json\n" +
+			"  onevault alert list --as-of 03:12 --known-at 03:12",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set, err := matcher.Parse(args, alertFields()...)
 			if err != nil {
@@ -58,11 +63,16 @@ field!~pattern; all must hold, and none regards case.`,
 			if filter.Since, err = sinceTime(a.now(), since); err != nil {
 				return usage(err)
 			}
+			if filter.AsOf, filter.KnownAt, err = a.moments(asOf, knownAt); err != nil {
+				return usage(err)
+			}
 			return a.listAlerts(cmd.Context(), filter)
 		},
 	}
 	cmd.Flags().BoolVar(&filter.All, "all", false, "resolved and suppressed alerts too")
 	cmd.Flags().StringVar(&since, "since", "", "opened since: a duration (90m, 24h, 30d) or a time (2026-05-04 or RFC 3339)")
+	cmd.Flags().StringVar(&asOf, "as-of", "", "as it was at this moment: RFC 3339, 2026-11-23 03:12, 03:12, or 2h ago")
+	cmd.Flags().StringVar(&knownAt, "known-at", "", "with --as-of: as far as it was known at this moment (default: now)")
 	cmd.Flags().StringVar(&filter.Target, "target", "", "only this target")
 	cmd.Flags().IntVar(&filter.Limit, "limit", 1000, "at most so many; 0: all")
 	return cmd
@@ -77,12 +87,19 @@ func (a *app) listAlerts(ctx context.Context, filter vault.AlertFilter) error {
 	if err != nil {
 		return err
 	}
-	if err := output.List(a.printer(), list, alertColumns(a.now()), func(l vault.ListedAlert) string { return l.ID }); err != nil {
+	now := a.now()
+	if !filter.AsOf.IsZero() {
+		now = filter.AsOf // ages and what came next are those of then
+		a.note("%s", asOfNote(filter))
+	}
+	if err := output.List(a.printer(), list, alertColumns(now), func(l vault.ListedAlert) string { return l.ID }); err != nil {
 		return err
 	}
 	switch {
 	case more:
 		a.note("only the first %d are shown; --limit 0 shows all", filter.Limit)
+	case len(list) == 0 && !filter.AsOf.IsZero():
+		a.note("none that was asked for")
 	case len(list) == 0 && filter.All:
 		a.note("no alerts")
 	case len(list) == 0:

@@ -60,7 +60,7 @@ BEGIN
                 WHEN t.answered AND t.alert_status IN ('OPEN', 'ESCALATED') THEN 'ACKNOWLEDGED'
                 ELSE t.alert_status END::varchar(20),
            t.escalation_level, t.urgency_level, t.trigger_value, t.trigger_details, t.triggered_timestamp,
-           greatest(t.valid_from, CASE WHEN t.answered THEN t.acknowledged_at END, CASE WHEN t.ended THEN t.resolved_at END), t.changed_via,
+           greatest(coalesce(t.changed_at, t.valid_from), CASE WHEN t.answered THEN t.acknowledged_at END, CASE WHEN t.ended THEN t.resolved_at END), t.changed_via,
            CASE WHEN t.answered THEN t.acknowledged_at END, CASE WHEN t.answered THEN t.who_acknowledged END,
            CASE WHEN t.answered THEN t.said_acknowledging END,
            CASE WHEN t.ended THEN t.resolved_at END, CASE WHEN t.ended THEN t.who_resolved END, CASE WHEN t.ended THEN t.said_resolving END,

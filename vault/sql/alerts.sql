@@ -1,6 +1,20 @@
--- Alerts as they stand now, each with the definition's version that it fired under.
+-- Alerts as they stand now, or as they stood, each with the definition's version that it fired under.
 -- $1: those that ended as well; $2: opened since; $3: target; $4: hash key of the only one. NULL: any.
-WITH chosen AS MATERIALIZED (
+-- $5: as of this moment; $6: as known at that one. NULL: now.
+WITH states AS NOT MATERIALIZED (
+    SELECT s.alert_instance_hk, s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
+           s.triggered_timestamp, s.changed_at, s.changed_via, s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
+           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent
+      FROM monitoring.alert_instance_s s
+     WHERE $5::timestamptz IS NULL AND s.load_end_date IS NULL
+    UNION ALL
+    SELECT s.alert_instance_hk, s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
+           s.triggered_timestamp, s.changed_at, s.changed_via, s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
+           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent
+      FROM monitoring.alert_states_as_of($5, coalesce($6, clock_timestamp())) s
+     WHERE $5::timestamptz IS NOT NULL
+),
+chosen AS MATERIALIZED (
     SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.tenant_hk, h.target_name,
            s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via,
@@ -8,10 +22,9 @@ WITH chosen AS MATERIALIZED (
            s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason,
            s.notification_count, s.last_notification_sent,
            (s.trigger_details ->> 'definition_load_date')::timestamptz AS fired_under
-      FROM monitoring.alert_instance_s s
+      FROM states s
       JOIN monitoring.alert_instance_h h USING (alert_instance_hk)
-     WHERE s.load_end_date IS NULL
-       AND ($1 OR s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED'))
+     WHERE ($1 OR s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED'))
        AND ($2::timestamptz IS NULL OR s.triggered_timestamp >= $2)
        AND ($3::text IS NULL OR h.target_name = $3)
        AND ($4::bytea IS NULL OR h.alert_instance_hk = $4)
@@ -40,7 +53,7 @@ versions AS MATERIALIZED (
                       d.escalation_enabled, d.escalation_delay_minutes
                  FROM monitoring.alert_definition_s d
                 WHERE d.alert_definition_hk = f.alert_definition_hk
-                ORDER BY d.load_date = f.fired_under DESC NULLS LAST, d.load_end_date IS NULL DESC, d.load_date DESC
+                ORDER BY d.load_date = f.fired_under DESC NULLS LAST, d.load_date <= coalesce(least($5, $6), 'infinity') DESC, d.load_date DESC
                 LIMIT 1) AS v ON true
       -- The value that fires is that of the first metric which the condition names.
       LEFT JOIN units u ON u.metric_name = (monitoring.compile_condition(v.condition_logic)).identifiers[1]
