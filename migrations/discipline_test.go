@@ -257,3 +257,158 @@ func TestPartitions_AreMadeAheadAndForWhateverIsRecorded(t *testing.T) {
 		t.Errorf("%d partitions were made twice", made)
 	}
 }
+
+// putStatus inserts a version of an alert by plain SQL, past every function.
+const putStatus = `
+	INSERT INTO monitoring.alert_instance_s (alert_instance_hk, hash_diff, alert_status, triggered_timestamp, urgency_level, escalation_level)
+	VALUES (util.hash_binary($1), '\x', $2, '2026-05-04 03:12:00+00', 'HIGH', 0)`
+
+func TestDiscipline_AnIllegalChangeOfStatusIsRefusedWhoeverInsertsIt(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	statuses := []string{"OPEN", "ACKNOWLEDGED", "ESCALATED", "RESOLVED", "SUPPRESSED"}
+	for _, from := range statuses {
+		for _, to := range statuses {
+			if from == to {
+				continue // a further version of the same status counts messages, for example
+			}
+			key := alertIn(t, db, from+"_"+to, from)
+			if value[bool](t, db, "SELECT monitoring.alert_transition_allowed($1, $2)", from, to) {
+				exec(t, db, putStatus, key, to)
+				if got := statusOf(t, db, key); got != to {
+					t.Errorf("%s to %s: it is %s", from, to, got)
+				}
+				continue
+			}
+			refused(t, db, "55000", []string{"is " + from + " and cannot become " + to, "alert A-"}, putStatus, key, to)
+			if got := statusOf(t, db, key); got != from {
+				t.Errorf("%s to %s was refused, and it is %s", from, to, got)
+			}
+		}
+	}
+}
+
+func TestDiscipline_AnAlertBeginsOpenOrSuppressed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	define(t, db, "D", nil)
+	for _, status := range []string{"ACKNOWLEDGED", "ESCALATED", "RESOLVED", "OPEN", "SUPPRESSED"} {
+		exec(t, db, `
+			INSERT INTO monitoring.alert_instance_h (alert_instance_hk, alert_instance_bk, alert_definition_hk)
+			VALUES (util.hash_binary($1), $1, util.hash_binary('D'))`, status)
+		if status == "OPEN" || status == "SUPPRESSED" {
+			exec(t, db, putStatus, status, status)
+			continue
+		}
+		refused(t, db, "55000", []string{"cannot begin as " + status, "OPEN, or SUPPRESSED"}, putStatus, status, status)
+	}
+	// A life that is loaded from elsewhere, oldest version first, may end as it ended.
+	exec(t, db, `
+		INSERT INTO monitoring.alert_instance_s (alert_instance_hk, load_date, load_end_date, hash_diff, alert_status, triggered_timestamp)
+		VALUES (util.hash_binary('RESOLVED'), now() - interval '2 days', now() - interval '1 day', '\x', 'OPEN', now() - interval '2 days')`)
+	exec(t, db, putStatus, "RESOLVED", "RESOLVED")
+}
+
+func TestDiscipline_OfTwoChangesAtOnceTheSecondIsJudgedByWhatTheFirstLeft(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	first, second, watch := connect(t, address), connect(t, address), connect(t, address)
+	key := alertIn(t, first, "A", "OPEN")
+	exec(t, first, "BEGIN")
+	exec(t, first, putStatus, key, "RESOLVED")
+	answer := make(chan error, 1)
+	go func() {
+		_, err := second.Exec(t.Context(), putStatus, key, "ACKNOWLEDGED")
+		answer <- err
+	}()
+	for !value[bool](t, watch, "SELECT cardinality(pg_blocking_pids($1)) > 0", int32(second.PgConn().PID())) {
+		select {
+		case err := <-answer:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+	}
+	exec(t, first, "COMMIT")
+	wantText(t, <-answer, "is RESOLVED and cannot become ACKNOWLEDGED")
+	if got := statusOf(t, watch, key); got != "RESOLVED" {
+		t.Errorf("it is %s", got)
+	}
+}
+
+func TestDiscipline_NoVersionEndsBeforeItCame(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	putHub(t, db, "C")
+	refused(t, db, "22023", []string{"load_end_date", "of a row of monitoring.notification_config_s lies before its load_date"}, `
+		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, load_end_date, hash_diff, channel_name, channel_type, configuration)
+		VALUES (util.hash_binary('C'), now(), now() - interval '1 day', '\x', 'then', 'SMS', '{}')`)
+	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
+	refused(t, db, "23514", []string{"system_health_metric_s_ends_after_it_came"}, `
+		INSERT INTO monitoring.system_health_metric_s (health_metric_hk, load_date, load_end_date, hash_diff, metric_name, metric_category, measurement_timestamp)
+		SELECT health_metric_hk, load_date, load_date - interval '1 s', hash_diff, metric_name, metric_category, now()
+		  FROM monitoring.system_health_metric_s LIMIT 1`)
+	for _, table := range values[string](t, db, `
+		SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'p'
+		   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conname = c.relname || '_ends_after_it_came' AND k.convalidated)`) {
+		t.Errorf("a row of %s may end before it came", table)
+	}
+}
+
+// With the triggers off, as a superuser can have them, the unique index still stands.
+func TestDiscipline_ASecondCurrentRowIsRefusedEvenWithoutTriggers(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	putHub(t, db, "C")
+	exec(t, db, putVersion, "C", "first")
+	exec(t, db, "SET session_replication_role = replica")
+	refused(t, db, "23505", []string{"notification_config_s_one_current"}, putVersion, "C", "second")
+	for _, table := range values[string](t, db, `
+		SELECT c.relname FROM pg_class c
+		 WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition AND c.relname LIKE '%\_s'
+		   AND (SELECT cardinality(conkey) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p') = 2
+		   AND to_regclass('monitoring.' || c.relname || '_one_current') IS NULL`) {
+		t.Errorf("%s may have two current rows of one key", table)
+	}
+}
+
+func TestDiscipline_LinksAreCheckedAndFrozenToo(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	key := alertIn(t, db, "A", "OPEN")
+	exec(t, db, "SELECT monitoring.create_incident_from_alerts(ARRAY[util.hash_binary($1)], 'Slow', NULL)", key)
+	refused(t, db, "23514", []string{"alert_incident_l_key_is_hash"}, `
+		INSERT INTO monitoring.alert_incident_l (link_alert_incident_hk, alert_instance_hk, incident_hk)
+		SELECT util.hash_binary('forged'), alert_instance_hk, incident_hk FROM monitoring.alert_incident_l`)
+	sentence := []string{"monitoring.alert_incident_l is a link: its rows are never changed or deleted"}
+	refused(t, db, "55000", sentence, "UPDATE monitoring.alert_incident_l SET record_source = 'x'")
+	refused(t, db, "55000", sentence, "DELETE FROM monitoring.alert_incident_l")
+}
+
+func TestDiscipline_EveryTableIsProtectedAgainstEveryWayToForget(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	// By what each table has, so that a table of a later step is not forgotten.
+	for _, gap := range values[string](t, db, `
+		WITH wanted AS (
+		    SELECT c.oid, c.relname, w.trigger_name
+		      FROM pg_class c
+		     CROSS JOIN LATERAL (VALUES (CASE WHEN c.relname ~ '_s$' THEN 't60_allow_only_closing' ELSE 't60_refuse_change' END), ('t60_refuse_truncate')) AS w (trigger_name)
+		     WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname ~ '_[hls]$'
+		    UNION ALL
+		    SELECT c.oid, c.relname, w.trigger_name
+		      FROM pg_class c
+		     CROSS JOIN LATERAL (VALUES ('t60_allow_only_closing'), ('t60_refuse_truncate')) AS w (trigger_name)
+		     WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relispartition
+		)
+		SELECT w.relname || ' without ' || w.trigger_name FROM wanted w
+		 WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = w.oid AND g.tgname = w.trigger_name AND g.tgenabled = 'O')`) {
+		t.Errorf("%s", gap)
+	}
+	refused(t, db, "55000", []string{"monitoring.system_health_metric_h is a hub: its rows are never changed or deleted", "as a new version"},
+		"TRUNCATE monitoring.system_health_metric_h CASCADE")
+	for _, table := range values[string](t, db, `
+		SELECT oid::regclass::text FROM pg_class
+		 WHERE relnamespace = 'monitoring'::regnamespace AND relkind IN ('r', 'p') AND relname ~ '_[hls]$' AND NOT relispartition`) {
+		refused(t, db, "55000", nil, "TRUNCATE "+table+" CASCADE")
+	}
+}
