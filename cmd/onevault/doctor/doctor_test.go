@@ -116,6 +116,9 @@ func TestJudgeServer(t *testing.T) {
 	t.Parallel()
 	no := false
 	expect(t, judgeServer(vault.Server{Role: "reader", MayInsert: &no}), Fail, "reader may not write alerts")
+	expect(t, judgeServer(vault.Server{Role: "reader", MayInsert: &no}), Fail, "GRANT onevault_worker TO reader")
+	expect(t, []Finding{judgeRoles([]string{"CREATE ROLE onevault_reader NOLOGIN"})}, Warn, "as a superuser: CREATE ROLE onevault_reader NOLOGIN; then `onevault migrate up`")
+	expect(t, []Finding{judgeRoles(nil)}, OK, "onevault_owner")
 	expect(t, judgeServer(vault.Server{Role: "reader"}), Warn, "GRANT pg_monitor TO reader")
 	expect(t, judgeServer(vault.Server{Monitor: true}), Warn, "CREATE EXTENSION pg_stat_statements")
 	expect(t, judgeServer(vault.Server{Monitor: true, StatementsInstalled: true, StatementsError: "must be loaded"}), Warn, "shared_preload_libraries")

@@ -35,6 +35,7 @@ func Vault(ctx context.Context, databaseURL string, store *vault.Store, clock fu
 	schema := checkSchema(ctx, databaseURL)
 	findings = append(findings, schema)
 	findings = append(findings, judgeServer(server)...)
+	findings = append(findings, checkRoles(ctx, databaseURL))
 	if schema.Status == Fail {
 		return findings // the rest reads the schema
 	}
@@ -63,16 +64,32 @@ func checkSchema(ctx context.Context, databaseURL string) Finding {
 	return ok("schema", "all migrations are applied")
 }
 
+func checkRoles(ctx context.Context, databaseURL string) Finding {
+	missing, err := migrations.MissingRoles(ctx, databaseURL)
+	if err != nil {
+		return fail("roles", "see the message", "%s", err)
+	}
+	return judgeRoles(missing)
+}
+
+func judgeRoles(missing []string) Finding {
+	if len(missing) > 0 {
+		return warn("roles", "as a superuser: "+strings.Join(missing, "; ")+"; then `onevault migrate up`",
+			"not all roles of the vault are there: only its owner can use it")
+	}
+	return ok("roles", "onevault_owner, _worker, _operator, _reader and _collector are there")
+}
+
 func judgeServer(s vault.Server) []Finding {
 	var findings []Finding
 	if s.Superuser || s.Monitor {
 		findings = append(findings, ok("privileges", "%s may read the server's statistics", s.Role))
 	} else {
-		findings = append(findings, warn("privileges", "as a superuser: GRANT pg_monitor TO "+s.Role,
+		findings = append(findings, warn("privileges", "as a superuser: GRANT pg_monitor TO "+s.Role+" (onevault_worker has it)",
 			"%s is no member of pg_monitor: of other users' sessions it sees little", s.Role))
 	}
 	if s.MayInsert != nil && !*s.MayInsert {
-		findings = append(findings, fail("privileges", "as the schema's owner: GRANT INSERT, SELECT, UPDATE ON ALL TABLES IN SCHEMA monitoring TO "+s.Role,
+		findings = append(findings, fail("privileges", "as a superuser: GRANT onevault_worker TO "+s.Role,
 			"%s may not write alerts", s.Role))
 	}
 	const check = "pg_stat_statements"
