@@ -91,6 +91,7 @@ func Lint(cfg Config) []error {
 	default:
 		return []error{fmt.Errorf("channel %s: %w", cfg.Key, unknownType(cfg.Type))}
 	}
+	f.lintDailyReport(cfg.Type)
 	f.lintUnknown()
 	var out []error
 	for _, err := range append(f.errs, f.hints...) {

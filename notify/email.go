@@ -32,7 +32,7 @@ const (
 )
 
 // emailConfig is the guide's EMAIL shape: {"smtp_server", "smtp_port", "smtp_username",
-// "smtp_password_env"|"smtp_password_file", "from_address", "to_addresses", "tls"}.
+// "smtp_password_env"|"smtp_password_file", "from_address", "to_addresses", "tls", "daily_report"}.
 type emailConfig struct {
 	host     string
 	port     int
@@ -49,6 +49,7 @@ func parseEmail(f *fields) emailConfig {
 		port: f.port("smtp_port"), username: f.text("smtp_username"),
 		password: f.secretRef("smtp_password", false), to: f.addresses("to_addresses"), tls: f.text("tls"),
 	}
+	f.boolean(dailyReport) // whoever sends the report looks for it in the row
 	from := f.required("from_address", `give the sender, like "OneVault Alerts <alerts@example.com>"`)
 	if from != "" {
 		var err error

@@ -48,6 +48,7 @@ type Column struct {
 	Name  string
 	Right bool // numbers
 	Wide  bool // what a narrow rendering may leave out
+	Long  bool // sentences, which may wrap
 }
 
 // Cell is one text.
@@ -89,10 +90,14 @@ func left(names ...string) []Column {
 	return columns
 }
 
-// columns names the columns; those after the bar hold numbers: "NAME STATE | COUNT MEAN".
+// columns names the columns; those with a star hold sentences, those after the bar numbers:
+// "NAME*, STATE | COUNT, MEAN".
 func columns(names string) []Column {
 	words, numbers, _ := strings.Cut(names, "|")
 	list := left(split(words)...)
+	for i := range list {
+		list[i].Name, list[i].Long = strings.CutSuffix(list[i].Name, "*")
+	}
 	for _, name := range split(numbers) {
 		list = append(list, Column{Name: name, Right: true})
 	}
@@ -220,7 +225,7 @@ func (w words) alerts() Section {
 		{"Resolved within " + limit(a.ResolutionLimitS), ofWhole(a.WithinResolution, a.Due), Plain},
 	}}
 	t := Table{
-		Columns: left("ALERT", "SEVERITY", "STATE", "TARGET", "NAME", "OPENED", "ANSWERED", "RESOLVED"),
+		Columns: columns("ALERT, SEVERITY, STATE, TARGET, NAME*, OPENED, ANSWERED, RESOLVED"),
 		Empty:   "no alert opened in this period, and none is open",
 	}
 	for _, l := range a.List {
@@ -234,7 +239,7 @@ func (w words) alerts() Section {
 		s.Tables = append(s.Tables, w.hourly())
 	}
 	s.Notes = []string{
-		"Overdue: nobody answered for an hour. Stale: acknowledged four hours ago and not over. MTTA and MTTR: mean (median) of what was acknowledged or resolved in the period; suppressed alerts count in neither.",
+		"Overdue: nobody answered for an hour. Stale: acknowledged four hours ago and not over. MTTA and MTTR: of what was acknowledged or resolved in the period; suppressed alerts count in neither.",
 	}
 	return s
 }
@@ -250,7 +255,7 @@ func meanAndMedian(mean, median *float64) string {
 	if mean == nil {
 		return "not known"
 	}
-	return seconds(mean) + " (" + seconds(median) + ")"
+	return seconds(mean) + ", median " + seconds(median)
 }
 
 func ofWhole(part, whole int) string {
@@ -321,7 +326,7 @@ func (w words) notifications() Section {
 		Columns: columns("CHANNEL, TYPE | DELIVERED, FAILED, RATE, UNCERTAIN, WAITING, WITHDRAWN, PERHAPS TWICE, MEAN"),
 		Empty:   "no notification was begun in this period",
 	}
-	t.Columns = append(t.Columns, Column{Name: "LAST REASON", Wide: true})
+	t.Columns = append(t.Columns, Column{Name: "LAST REASON", Wide: true, Long: true})
 	for _, c := range w.Deliveries {
 		rate := toned("not known", Faint)
 		if r := c.Rate(); r != nil {
@@ -348,10 +353,10 @@ func (w words) notifications() Section {
 
 func (w words) statements() Section {
 	t := Table{
-		Columns: columns("STATEMENT | TIME, SHARE, CALLS, MEAN, MEAN AGAINST 7 DAYS, TIME PER HOUR AGAINST 7 DAYS"),
+		Columns: columns("STATEMENT | TIME, SHARE, CALLS, MEAN, MEAN VS 7D, LOAD VS 7D"),
 		Empty:   "no statement was measured in this period",
 	}
-	t.Columns = append(t.Columns, left("DATABASE", "ROLE", "TARGET")...)
+	t.Columns = append(t.Columns, Column{Name: "DATABASE"}, Column{Name: "ROLE", Wide: true}, Column{Name: "TARGET", Wide: true})
 	for _, st := range w.Statements.Top {
 		shareCell := text(none)
 		if st.Share != nil {
@@ -368,7 +373,7 @@ func (w words) statements() Section {
 	}
 	s := Section{ID: "statements", Title: "Top statements", Tables: []Table{t}}
 	if len(t.Rows) > 0 {
-		s.Notes = []string{fmt.Sprintf("%s measured. Against the median of the 7 days before, of which %s; new: not measured in them.",
+		s.Notes = []string{fmt.Sprintf("%s measured. Mean and load (time per hour) against their median of the 7 days before, of which %s; new: not measured in them.",
 			plural(w.Statements.Measured, "statement was", "statements were"), plural(w.Statements.PastDays, "has measurements", "have measurements"))}
 	}
 	return s
@@ -497,7 +502,7 @@ func (w words) compliance() Section {
 		return s
 	}
 	changes := Table{
-		Title: "Changes", Columns: left("FRAMEWORK", "CHECK", "TARGET", "BEFORE", "AFTER", "CHECKED", "DUE"),
+		Title: "Changes", Columns: columns("FRAMEWORK, CHECK*, TARGET, BEFORE, AFTER, CHECKED, DUE"),
 		Empty: "no result changed in this period",
 	}
 	for _, x := range c.Changes {
@@ -539,7 +544,7 @@ func (w words) backups() Section {
 	if w.Backups.Problem != "" {
 		t.Empty = "the backups could not be read: " + clean(w.Backups.Problem, 200)
 	}
-	t.Columns = append(t.Columns, left("ENDED", "VERIFIED", "LAST ERROR")...)
+	t.Columns = append(t.Columns, columns("ENDED, VERIFIED, LAST ERROR*")...)
 	for _, b := range w.Backups.Rows {
 		age := toned("none ever completed", Bad)
 		if !b.CompletedAt.IsZero() {

@@ -27,8 +27,9 @@ type Frame struct {
 }
 
 type tick struct {
-	At    float64
-	Label string
+	At     float64
+	Label  string
+	Anchor string // of the text: start, middle, end
 }
 
 // linePlot is one metric over the period.
@@ -84,7 +85,7 @@ func (w words) linePlot(s Series, n int) (linePlot, bool) {
 	}
 	lowest, mean, highest, last := s.figures()
 	area := box{left: 44, top: 8, width: 268, height: 84}
-	p := linePlot{Metric: s.Metric, Target: clean(s.Target, 40), Facts: "last " + last + ", mean " + mean + ", highest " + highest}
+	p := linePlot{Metric: s.Metric, Target: clean(s.Target, 40), Facts: "last " + last + ", highest " + highest}
 	bottom, top, ticks := s.scale(low, high)
 	y := func(v float64) float64 { return round2(area.top + area.height*(top-v)/(top-bottom)) }
 	p.Frame = w.frame(area, 320, 116)
@@ -108,7 +109,14 @@ func (w words) frame(area box, width, height float64) Frame {
 		if label == "00:00" {
 			label = at.In(w.zone).Format("2 Jan")
 		}
-		f.XTicks = append(f.XTicks, tick{At: w.x(at, area), Label: label})
+		mark := tick{At: w.x(at, area), Label: label, Anchor: "middle"}
+		switch { // a label stays within the plot
+		case f.X1-mark.At < 14:
+			mark.Anchor = "end"
+		case mark.At-f.X0 < 6:
+			mark.Anchor = "start"
+		}
+		f.XTicks = append(f.XTicks, mark)
 	}
 	return f
 }

@@ -49,7 +49,7 @@ var (
 // How much of a section a report holds.
 const (
 	reportStatements = 20 // the guide's "Top 20 queries"
-	reportResources  = 20
+	reportResources  = 12
 	reportChanges    = 50
 )
 

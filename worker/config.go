@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"time"
 
+	"onevault/settings"
 	"onevault/workflows"
 )
 
@@ -24,6 +25,9 @@ type Config struct {
 
 	CollectEvery  time.Duration // default 5m
 	EvaluateEvery time.Duration // 0: each definition by its own frequency; otherwise all at this cadence
+
+	// Timezone is where the daily report's days begin and its six o'clock strikes; default UTC.
+	Timezone string
 
 	AllowedCIDRs []netip.Prefix // private networks that channels may reach
 	ArchiveDir   string         // where rows are archived before they leave the vault; empty: such rows stay
@@ -52,6 +56,9 @@ func (c Config) withDefaults() Config {
 	if c.CollectEvery == 0 {
 		c.CollectEvery = 5 * time.Minute
 	}
+	if c.Timezone == "" {
+		c.Timezone = time.UTC.String()
+	}
 	return c
 }
 
@@ -69,6 +76,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
 	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
 		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
+	}
+	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
+		return err
 	}
 	return nil
 }

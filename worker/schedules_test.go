@@ -52,7 +52,7 @@ func wantCadence(t *testing.T, options client.ScheduleOptions, every, offset tim
 func TestSchedules_StartTheWorkflowsOnTheQueueOfTheWorker(t *testing.T) {
 	t.Parallel()
 	p := &parts{config: Config{TaskQueue: "mine"}.withDefaults()}
-	want := map[string]string{"retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
+	want := map[string]string{"report": workflows.ReportWorkflowName, "retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
 	for _, options := range p.schedules() {
 		action, ok := options.Action.(*client.ScheduleWorkflowAction)
 		if !ok {

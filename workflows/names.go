@@ -17,6 +17,7 @@ const (
 	AlertWorkflowName    = "Alert"
 	CollectWorkflowName  = "Collect"
 	EvaluateWorkflowName = "Evaluate"
+	ReportWorkflowName   = "Report"
 	RetainWorkflowName   = "Retain"
 	SecurityWorkflowName = "Security"
 )

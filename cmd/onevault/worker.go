@@ -33,6 +33,7 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.StringVar(&config.TaskQueue, "task-queue", "", "Temporal's task queue (default $"+settings.TaskQueue+" or onevault)")
 	flags.StringVar(&collectEvery, "collect-every", "", "how often to measure (default $"+settings.CollectEvery+" or 5m)")
 	flags.StringVar(&evaluateEvery, "evaluate-every", "", "how often to evaluate (default $"+settings.EvaluateEvery+" or as each definition says)")
+	flags.StringVar(&config.Timezone, "timezone", "", "time zone of the daily report (default $"+settings.Timezone+" or UTC)")
 	flags.StringVar(&allowedCIDRs, "allowed-cidrs", "", "private networks that channels may reach (default $"+settings.AllowedCIDRs+" or none)")
 	flags.StringVar(&config.ArchiveDir, "archive-dir", "", "where rows are archived before they leave the vault (default $"+settings.ArchiveDir+"; without one they stay)")
 	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
@@ -59,6 +60,7 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	if config.EvaluateEvery, err = duration(settings.EvaluateEvery, a.setting(evaluateEvery, settings.EvaluateEvery)); err != nil {
 		return err
 	}
+	config.Timezone = a.setting(config.Timezone, settings.Timezone)
 	if config.AllowedCIDRs, err = settings.ParseCIDRs(a.setting(allowedCIDRs, settings.AllowedCIDRs)); err != nil {
 		return usage(err)
 	}

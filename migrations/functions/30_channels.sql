@@ -75,6 +75,15 @@ BEGIN
                   HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';
     END IF;
 
+    IF c ? 'daily_report' AND jsonb_typeof(c -> 'daily_report') <> 'boolean' THEN
+        RAISE EXCEPTION 'channel "%": configuration.daily_report is %', NEW.channel_name, c -> 'daily_report'
+            USING ERRCODE = '22023', HINT = 'Give true or false, without quotes: "daily_report": true';
+    END IF;
+    IF c -> 'daily_report' = 'true' AND NEW.channel_type <> 'EMAIL' THEN
+        RAISE EXCEPTION 'channel "%": configuration.daily_report is true, but a channel of type % cannot carry a report', NEW.channel_name, NEW.channel_type
+            USING ERRCODE = '22023', HINT = 'Remove it, and ask for the report in a channel of type EMAIL.';
+    END IF;
+
     IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
         RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
                       NEW.channel_name

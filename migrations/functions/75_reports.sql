@@ -49,6 +49,11 @@ BEGIN
                  OR v_prior.delivery_status = 'FAILED' AND v_prior.outcome_class = 'UNCERTAIN';
     IF v_unknown AND v_prior.possible_duplicate THEN
         -- It was sent once more already, and nobody knows of either: a third mail would help nobody.
+        INSERT INTO monitoring.report_delivery_s (
+            report_delivery_hk, hash_diff, delivery_status, recipient_address, attempt_key, attempted_at, outcome_class, failure_reason,
+            possible_duplicate)
+        VALUES (v_hk, '\x', 'FAILED', p_recipient, v_prior.attempt_key, v_prior.attempted_at, 'UNCERTAIN',
+            coalesce(v_prior.failure_reason, 'two attempts ended without a word; the mail may have arrived'), true);
         RETURN 'UNCERTAIN';
     END IF;
     INSERT INTO monitoring.report_delivery_s (
