@@ -10,6 +10,7 @@ import (
 	"time"
 
 	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -488,4 +489,33 @@ func TestIncident_ReadsWithoutJSON(t *testing.T) {
 			t.Errorf("details lack %q:\n%s", part, details)
 		}
 	}
+}
+
+func TestIncident_BeginsAnewWithWhatStandsAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newIncidentWorld(t)
+	w.env.RegisterDelayedCallback(func() { w.mu.Lock(); w.down = true; w.mu.Unlock() }, time.Minute)
+	w.update(2*time.Minute, incident.UpdateNote, incident.Command{Actor: "dana", Text: "on it"})
+	w.env.RegisterDelayedCallback(func() { w.env.SetContinueAsNewSuggested(true) }, 3*time.Minute)
+	w.env.RegisterDelayedCallback(func() {
+		if w.env.IsWorkflowCompleted() {
+			t.Error("it began anew while a note was not recorded")
+		}
+		w.mu.Lock()
+		w.down = false
+		w.mu.Unlock()
+	}, 10*time.Minute)
+	w.env.ExecuteWorkflow(workflows.IncidentWorkflowName, activities.IncidentInput{State: w.vault})
+	var anew *workflow.ContinueAsNewError
+	if err := w.env.GetWorkflowError(); !errors.As(err, &anew) {
+		t.Fatalf("ended with %v, want to begin anew", err)
+	}
+	var in activities.IncidentInput
+	if err := converter.GetDefaultDataConverter().FromPayloads(anew.Input, &in); err != nil {
+		t.Fatal(err)
+	}
+	if in.State.Status != incident.StatusInvestigating || in.State.FirstResponseBy != "dana" {
+		t.Errorf("begins anew with %+v", in.State)
+	}
+	w.expect("NOTED dana 2m0s")
 }
