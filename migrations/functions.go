@@ -184,7 +184,7 @@ func healthFunctions() (script, error) {
 	}
 	var text strings.Builder
 	text.WriteString("DELETE FROM monitoring.health_query;\nDELETE FROM monitoring.condition_identifier WHERE metric_source = 'system_health';\n")
-	for _, extra := range slices.Concat(collect.WorkerMetrics, collect.PerformanceMetrics) {
+	for _, extra := range slices.Concat(collect.WorkerMetrics, collect.PerformanceMetrics, collect.CapacityMetrics) {
 		writeIdentifier(&text, extra)
 	}
 	fmt.Fprintf(&text, `

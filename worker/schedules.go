@@ -16,6 +16,13 @@ import (
 // securityEvery is the guide's cadence.
 const securityEvery = 15 * time.Minute
 
+const (
+	// capacityEvery is finer than its forecast by days needs, because a disk fills in hours when it must.
+	capacityEvery = time.Hour
+	// capacityOffset keeps it from the full hour, when everybody's jobs run.
+	capacityOffset = 160 * time.Second
+)
+
 // schedules are what the guide's cron jobs have become.
 func (p *parts) schedules() []client.ScheduleOptions {
 	evaluateEvery := p.config.EvaluateEvery
@@ -27,12 +34,16 @@ func (p *parts) schedules() []client.ScheduleOptions {
 	security := p.every("security", securityEvery, 0, workflows.SecurityWorkflowName,
 		workflows.SecurityInput{Target: localTarget}, "look for security events")
 	security.TriggerImmediately = true // on its creation: nothing found and nobody looked differ
+	capacity := p.every("capacity", capacityEvery, capacityOffset, workflows.CapacityWorkflowName,
+		workflows.CapacityInput{Target: localTarget, Every: capacityEvery}, "measure what can fill up, and forecast when it will be full")
+	capacity.TriggerImmediately = true // on its creation: the history begins at once
 	return []client.ScheduleOptions{
 		p.every("collect", p.config.CollectEvery, 0, workflows.CollectWorkflowName,
 			workflows.CollectInput{Target: localTarget, Every: p.config.CollectEvery}, "measure the target and record it"),
 		p.every("evaluate", evaluateEvery, offset, workflows.EvaluateWorkflowName,
 			workflows.EvaluateInput{Target: localTarget, Every: p.config.EvaluateEvery}, "evaluate the alert definitions that are due"),
 		security,
+		capacity,
 		// When the night's reports and backups are usually not yet, or no longer, at work.
 		p.daily("retain", client.ScheduleCalendarSpec{Hour: at(2), Minute: at(30)}, "UTC", workflows.RetainWorkflowName,
 			workflows.RetainInput{}, "roll up, archive and drop what is older than its setting says"),

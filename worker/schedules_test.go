@@ -31,6 +31,7 @@ func TestSchedules_FollowTheConfiguredCadence(t *testing.T) {
 			wantCadence(t, byID["collect"], c.collect, 0)
 			wantCadence(t, byID["evaluate"], c.evaluate, c.offset)
 			wantCadence(t, byID["security"], 15*time.Minute, 0)
+			wantCadence(t, byID["capacity"], time.Hour, 160*time.Second)
 		})
 	}
 }
@@ -52,7 +53,7 @@ func wantCadence(t *testing.T, options client.ScheduleOptions, every, offset tim
 func TestSchedules_StartTheWorkflowsOnTheQueueOfTheWorker(t *testing.T) {
 	t.Parallel()
 	p := &parts{config: Config{TaskQueue: "mine"}.withDefaults()}
-	want := map[string]string{"report": workflows.ReportWorkflowName, "retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
+	want := map[string]string{"report": workflows.ReportWorkflowName, "retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "capacity": workflows.CapacityWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
 	for _, options := range p.schedules() {
 		action, ok := options.Action.(*client.ScheduleWorkflowAction)
 		if !ok {

@@ -15,6 +15,7 @@ const DefaultTaskQueue = "onevault"
 // Names of the workflow types, as the Temporal UI shows them.
 const (
 	AlertWorkflowName    = "Alert"
+	CapacityWorkflowName = "Capacity"
 	CollectWorkflowName  = "Collect"
 	EvaluateWorkflowName = "Evaluate"
 	ReportWorkflowName   = "Report"
