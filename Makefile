@@ -18,7 +18,7 @@ TOOL := go tool -modfile=$(ROOT)/tools/go.mod
 # always run: a result from the cache says nothing about the PostgreSQL and the binaries of today.
 TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
 
-.PHONY: help run demo test check build fmt clean
+.PHONY: help run demo test bench check build fmt clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,14 @@ test: build ## run all tests (TESTFLAGS="-run Escalates -v")
 	export ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev; \
 	go test $(TESTFLAGS) ./... || failed=1; \
 	(cd cmd/onevault-dev && go test $(TESTFLAGS) ./...) || failed=1; \
+	test -z "$$failed"
+
+bench: build ## measure the guide's queries on a month of history, and psql to workflow (BENCHFLAGS="-bench Query/daily")
+	@failed=; \
+	go test ./bench -run '^$$' -bench . -timeout=20m $(BENCHFLAGS) || failed=1; \
+	ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev \
+	go test ./e2e -count=1 -run '^TestOutbox_AcknowledgementsInPsql' -v -latency=50 > bin/latency.log 2>&1 || failed=1; \
+	grep -E 'acknowledge_alert in psql|FAIL' bin/latency.log; \
 	test -z "$$failed"
 
 check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules

@@ -1,0 +1,1 @@
+SELECT * FROM monitoring.collect_performance_metrics();

@@ -1,0 +1,1 @@
+SELECT * FROM monitoring.detect_security_events();
