@@ -2,8 +2,10 @@ package activities
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -614,5 +616,61 @@ func TestRetention_QueuesForgetWhatTheyHaveDone(t *testing.T) {
 	}
 	if left := scalar[int](a, "SELECT count(*) FROM monitoring.outbox"); left != 3 || out.Rows != 1 {
 		t.Errorf("%d rows deleted, %d remain: want only the one that was relayed 31 days ago gone", out.Rows, left)
+	}
+}
+
+// The worker's role owns nothing and may delete nothing; what leaves, leaves with the owner's rights.
+func TestRetention_TheWorkersRoleIsEnough(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	a.fill(60, 2)
+	a.closedVersions()
+	role, password := "retainer_"+strings.ToLower(rand.Text()[:12]), rand.Text()
+	a.exec("CREATE ROLE " + role + " LOGIN PASSWORD '" + password + "' IN ROLE onevault_worker")
+	t.Cleanup(func() {
+		if _, err := a.db.Exec(context.Background(), "DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	})
+	address, err := url.Parse(a.db.Config().ConnString())
+	if err != nil {
+		t.Fatal("the address of a test database is no URL")
+	}
+	address.User = url.UserPassword(role, password)
+	store, err := vault.Open(t.Context(), address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	a.r.Vault = store
+
+	value, err := a.env.ExecuteActivity(a.r.PrepareRetention, PrepareRetentionInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prepared PrepareRetentionOutput
+	if err := value.Get(&prepared); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range prepared.Hours {
+		if _, err := a.env.ExecuteActivity(a.r.RollUp, RollUpInput{h}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts := append(a.plan("system_health_metric_s"), a.plan("notification_config_s")...)
+	if len(prepared.Hours) != 1 || len(parts) != 3 {
+		t.Fatalf("to roll up %v, to leave %v", prepared.Hours, parts)
+	}
+	for _, p := range parts {
+		out := a.leave(p)
+		if _, restored, err := RestoreArchive(t.Context(), store, a.path(out.Name), time.Now().Add(time.Hour)); err != nil || restored.Inserted != out.Rows {
+			t.Errorf("%s: %+v, %v", out.Name, restored, err)
+		}
+	}
+	if _, err := a.env.ExecuteActivity(a.r.PurgeQueues, PurgeQueuesInput{}); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := store.Stats(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

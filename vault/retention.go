@@ -394,17 +394,24 @@ func restoreFile(ctx context.Context, tx pgx.Tx, number int, file RestoreFile) (
 	for i, key := range keys {
 		same[i] = fmt.Sprintf("t.%[1]s = r.%[1]s", key)
 	}
-	// Where nothing is missing no right to insert is needed: hubs may belong to others.
-	inserted, err := tx.Exec(ctx, fmt.Sprintf(`
-		INSERT INTO %[1]s (%[2]s)
-		SELECT %[2]s FROM %[3]s r
-		 WHERE NOT EXISTS (SELECT FROM %[1]s t WHERE %[4]s)
-		 ORDER BY %[5]s
-		ON CONFLICT DO NOTHING`, table, list, staging, strings.Join(same, " AND "), strings.Join(keys, ", ")))
-	if err != nil {
+	match := strings.Join(same, " AND ")
+	var missing int64
+	if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM %s r WHERE NOT EXISTS (SELECT FROM %s t WHERE %s)", staging, table, match)).Scan(&missing); err != nil {
 		return 0, err
 	}
-	return inserted.RowsAffected(), checkRestored(ctx, tx, file, table, staging, strings.Join(same, " AND "))
+	if missing > 0 { // else no right to insert is needed: tenants belong to others
+		inserted, err := tx.Exec(ctx, fmt.Sprintf(`
+			INSERT INTO %[1]s (%[2]s)
+			SELECT %[2]s FROM %[3]s r
+			 WHERE NOT EXISTS (SELECT FROM %[1]s t WHERE %[4]s)
+			 ORDER BY %[5]s
+			ON CONFLICT DO NOTHING`, table, list, staging, match, strings.Join(keys, ", ")))
+		if err != nil {
+			return 0, err
+		}
+		missing = inserted.RowsAffected()
+	}
+	return missing, checkRestored(ctx, tx, file, table, staging, match)
 }
 
 // checkColumns refuses an archive of a table that has lost a column since.
