@@ -91,7 +91,18 @@ func TestRoles_DoWhatTheyAreForAndNothingElse(t *testing.T) {
 		{"INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary('X'), 'X')", true, true, false, false},
 		{"INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary('X'), 'X')", true, true, false, false},
 
+		{"SELECT monitoring.incident_note(monitoring.create_incident_from_alerts(ARRAY[" + hk + "], 'Slow', NULL), 'dana', 'looking')", true, true, false, false},
+		{"SELECT monitoring.resolve_incident(monitoring.create_incident_from_alerts(ARRAY[" + hk + "], 'Slow', NULL), 'dana')", true, true, false, false},
+		{"SELECT count(*) FROM monitoring.incident_summary_dashboard", true, true, true, false},
+		{"SELECT count(*) FROM monitoring.alerts_as_of(now())", true, true, true, false},
+
 		// What only the worker does.
+		{"SELECT count(*) FROM monitoring.collect_performance_metrics()", true, false, false, false},
+		{"SELECT count(*) FROM monitoring.detect_security_events()", true, false, false, false},
+		{"SELECT monitoring.roll_up('system_health_metric_s', now() - interval '3 hours', now())", true, false, false, false},
+		{"SELECT monitoring.purge_queue('outbox')", true, false, false, false},
+		{"SELECT monitoring.put_retention_defaults()", true, false, false, false},
+		{"SELECT monitoring.digest_of('system_health_metric_s', now() - interval '1 hour', now()), count(*) FROM monitoring.retention_plan()", true, true, false, false},
 		{"SELECT count(*) FROM monitoring.collect_system_health_metrics()", true, false, false, false},
 		{"SELECT monitoring.record_alert_changes('[]')", true, false, false, false},
 		{"SELECT monitoring.change_alert_state(" + hk + ", 'RESOLVED', now(), 'dana', 'x', NULL, NULL)", true, false, false, false},
