@@ -28,6 +28,8 @@ func TestCommittedHistories_Replay(t *testing.T) {
 			t.Parallel()
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
+			replayer.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
+			replayer.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
 			replayer.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 			replayer.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
 			quiet := tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
