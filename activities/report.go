@@ -53,13 +53,13 @@ type BuildReportOutput struct {
 }
 
 // BuildReport reads the period, judges it and records the report. Run again for the same moment it finds
-// the same figures, and records nothing.
+// the report that it recorded: a retry mails what stands in the vault, although sizes have grown since.
 func (a *Reports) BuildReport(ctx context.Context, in BuildReportInput) (BuildReportOutput, error) {
 	zone, err := settings.ParseTimezone(in.Timezone)
 	if err != nil {
 		return BuildReportOutput{}, temporal.NewNonRetryableApplicationError(err.Error(), ErrorSettings, err)
 	}
-	r, err := a.Vault.Report(ctx, report.Today(in.At, zone))
+	r, err := a.report(ctx, report.Today(in.At, zone))
 	if err != nil {
 		return BuildReportOutput{}, classify(err)
 	}
@@ -82,6 +82,18 @@ func (a *Reports) BuildReport(ctx context.Context, in BuildReportInput) (BuildRe
 	}
 	out.Channels, err = a.Channels.AskingForReport(ctx)
 	return out, classify(err)
+}
+
+// report is the recorded one of exactly this period, or a new one.
+func (a *Reports) report(ctx context.Context, p report.Period) (report.Report, error) {
+	recorded, err := a.Vault.StoredReport(ctx, p.Date)
+	if err == nil && recorded.From.Equal(p.From) && recorded.To.Equal(p.To) && recorded.TimeZone == p.TimeZone {
+		return recorded, nil
+	}
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		return report.Report{}, err
+	}
+	return a.Vault.Report(ctx, p)
 }
 
 // ErrorSettings: a setting of the worker is wrong; retrying cannot help.

@@ -17,9 +17,9 @@ func Span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
 		return decimal(math.Round(d.Seconds()*10)/10) + " s"
-	case d >= 10*time.Minute && d < time.Hour:
+	case d >= 10*time.Minute && d.Round(time.Minute) < time.Hour:
 		return strconv.Itoa(int(d.Round(time.Minute)/time.Minute)) + " min"
-	case d < time.Hour:
+	case d < 10*time.Minute:
 		return units(int(d.Round(time.Second)/time.Second), 60, "min", "s")
 	case d < 48*time.Hour:
 		return units(int(d.Round(time.Minute)/time.Minute), 60, "h", "min")

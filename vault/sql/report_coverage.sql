@@ -31,25 +31,28 @@ sample AS MATERIALIZED (
      GROUP BY e.target_name, date_trunc('second', e.evaluated_at), p.seconds
 ),
 watched AS MATERIALIZED (
-    -- Each target that was watched in the period or shortly before; since when: its beginning, or later.
-    SELECT k.what, t.target_name, greatest($1, least(t.since, first.at)) AS since, p.seconds AS pace_s
+    -- Each target that was watched in the period or in the week before; since when: the period's beginning,
+    -- or when it was first known. Nothing in the whole period is the longest gap.
+    SELECT k.what, t.target_name, p.seconds AS pace_s,
+           CASE WHEN earlier.yes THEN $1 ELSE greatest($1, least(t.since, first.at)) END AS since
       FROM target t, pace p, (VALUES ('collection'), ('evaluation')) AS k (what)
-      CROSS JOIN LATERAL (SELECT min(s.at) AS at FROM sample s WHERE s.what = k.what AND s.target_name = t.target_name) AS first
-     WHERE first.at IS NOT NULL
-        -- Nothing in the whole period is the longest gap, unless the target had been given up a week before.
-        OR t.since < $2 AND k.what = 'collection'
-           AND EXISTS (SELECT FROM monitoring.system_health_metric_h h
-                         JOIN monitoring.system_health_metric_s s USING (health_metric_hk)
-                        WHERE h.target_name = t.target_name
-                          AND s.load_end_date IS NULL
-                          AND s.measurement_timestamp >= $1::timestamptz - interval '7 days'
-                          AND s.measurement_timestamp < $1)
-        OR t.since < $2 AND k.what = 'evaluation'
-           AND EXISTS (SELECT FROM monitoring.alert_evaluation_s e
-                        WHERE e.target_name = t.target_name
-                          AND e.load_end_date IS NULL
-                          AND e.evaluated_at >= $1::timestamptz - interval '7 days'
-                          AND e.evaluated_at < $1)
+     CROSS JOIN LATERAL (SELECT min(s.at) AS at FROM sample s WHERE s.what = k.what AND s.target_name = t.target_name) AS first
+     CROSS JOIN LATERAL (
+               SELECT CASE k.what
+                      WHEN 'collection' THEN EXISTS (
+                          SELECT FROM monitoring.system_health_metric_h h
+                            JOIN monitoring.system_health_metric_s s USING (health_metric_hk)
+                           WHERE h.target_name = t.target_name
+                             AND s.load_end_date IS NULL
+                             AND s.measurement_timestamp >= $1::timestamptz - interval '7 days'
+                             AND s.measurement_timestamp < $1)
+                      ELSE EXISTS (
+                          SELECT FROM monitoring.alert_evaluation_s e
+                           WHERE e.target_name = t.target_name
+                             AND e.load_end_date IS NULL
+                             AND e.evaluated_at >= $1::timestamptz - interval '7 days'
+                             AND e.evaluated_at < $1) END AS yes) AS earlier
+     WHERE first.at IS NOT NULL OR earlier.yes
 )
 SELECT w.what, w.target_name, w.since,
        coalesce(array_agg(s.at ORDER BY s.at) FILTER (WHERE s.at IS NOT NULL), '{}') AS times,
