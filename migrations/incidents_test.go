@@ -386,6 +386,36 @@ func TestIncident_LateIsLateWithoutAWorker(t *testing.T) {
 	}
 }
 
+func TestIncident_WhoRespondsInTimeMayTakeLongerToResolve(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for definition, c := range map[string]struct {
+		response, resolution time.Duration
+		breach               string // which limit
+	}{
+		"D1": {5 * time.Minute, 3 * time.Hour, ""},
+		"D2": {5 * time.Minute, 5 * time.Hour, "resolution"},
+		"D3": {45 * time.Minute, 3 * time.Hour, "response"},
+		"D4": {45 * time.Minute, 5 * time.Hour, "response resolution"},
+	} {
+		hk := incidentOf(t, db, alertOf(t, db, definition, "HIGH", "local", nil))
+		record := func(change string, after time.Duration) {
+			exec(t, db, `
+				SELECT monitoring.record_incident_change($1, jsonb_build_object('change', $2::text, 'actor', 'dana',
+				           'at', (SELECT created_timestamp + $3::interval FROM monitoring.incident_s WHERE incident_hk = $1 AND load_end_date IS NULL)))`, hk, change, after)
+		}
+		record("INVESTIGATING", c.response)
+		record("RESOLVED", c.resolution)
+		got := value[string](t, db, `
+			SELECT concat_ws(' ', CASE WHEN response_breached_at IS NOT NULL THEN 'response' END, CASE WHEN resolution_breached_at IS NOT NULL THEN 'resolution' END)
+			  FROM monitoring.incident_s WHERE incident_hk = $1 AND load_end_date IS NULL`, hk)
+		row := currentIncident(t, db, hk)
+		if got != c.breach || row.Breach != (c.breach != "") || *row.Response != int(c.response.Minutes()) || *row.Resolution != int(c.resolution.Minutes()) {
+			t.Errorf("responded after %s, resolved after %s: breached %q, %+v", c.response, c.resolution, got, row)
+		}
+	}
+}
+
 func TestIncident_BreachStaysTrueAndATimerAddsNothingThatDidNotHappen(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

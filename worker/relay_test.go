@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"onevault/alert"
+	"onevault/incident"
 	"onevault/vault"
 )
 
@@ -98,6 +99,16 @@ func TestBring_SaysNothingOfAnAlertThatIsOver(t *testing.T) {
 	row := outboxRow(7, alert.TransitionFired, "local", "DISK", "")
 	row.Alert.Status = alert.StatusResolved
 	delivered, err := (&relay{}).bring(t.Context(), groupRows([]vault.OutboxRow{row})[0])
+	if delivered || err != nil {
+		t.Errorf("delivered %t, %v; want nothing", delivered, err)
+	}
+}
+
+// A hub without a version, as a note written by hand can leave it, is no reason to ask Temporal, which
+// this relay does not even have.
+func TestBringFacts_SaysNothingOfAnIncidentThatWasNeverWritten(t *testing.T) {
+	t.Parallel()
+	delivered, err := (&relay{}).bringFacts(t.Context(), vault.IncidentNews{Facts: []incident.Fact{{Seq: 1, Kind: "NOTED"}}})
 	if delivered || err != nil {
 		t.Errorf("delivered %t, %v; want nothing", delivered, err)
 	}

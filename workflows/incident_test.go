@@ -32,6 +32,7 @@ type incidentWorld struct {
 	recorded []incident.Change
 	reads    int
 	down     bool
+	takes    int           // writes until it goes down again; 0: no such end
 	refuses  incident.Kind // changes that the vault will never take
 }
 
@@ -51,6 +52,10 @@ func (w *incidentWorld) RecordIncident(_ context.Context, in activities.RecordIn
 	} else {
 		if in.Change.Kind == w.refuses {
 			return out, temporal.NewNonRetryableApplicationError("value too long", activities.ErrorVaultRefused, nil)
+		}
+		if w.takes > 0 {
+			w.takes--
+			w.down = w.takes == 0
 		}
 		if out.Changed = w.vault.Apply(*in.Change); out.Changed {
 			w.recorded = append(w.recorded, *in.Change)
@@ -415,6 +420,42 @@ func TestIncident_VaultDownStopsNobodyAndEverythingIsRecordedLaterInOrder(t *tes
 	if ended.SLABreach || ended.FirstResponseBy != "dana" || ended.AssignedTo != "erin" {
 		t.Errorf("ended as %+v", ended)
 	}
+}
+
+// The vault comes back, takes the first of what was done, and is gone again: what stands is all of it.
+func TestIncident_WhatIsHalfWrittenStandsWhole(t *testing.T) {
+	t.Parallel()
+	w := newIncidentWorld(t)
+	set := func(d time.Duration, down bool, takes int) {
+		w.env.RegisterDelayedCallback(func() { w.mu.Lock(); w.down, w.takes = down, takes; w.mu.Unlock() }, d)
+	}
+	set(time.Minute, true, 0)
+	w.update(10*time.Minute, incident.UpdateNote, incident.Command{Actor: "dana", Text: "the vault is down"})
+	w.update(11*time.Minute, incident.UpdateResolve, incident.Command{Actor: "erin"})
+	set(15*time.Minute, false, 1)
+	var half incident.Standing
+	w.env.RegisterDelayedCallback(func() { half = w.standing() }, 20*time.Minute)
+	set(25*time.Minute, false, 0)
+	w.update(30*time.Minute, incident.UpdateClose, incident.Command{Actor: "dana"})
+	w.run()
+	if half.Incident.Status != incident.StatusResolved || half.Unrecorded != 1 {
+		t.Errorf("half written: %+v", half)
+	}
+	w.expect("NOTED dana 10m0s", "RESOLVED erin 11m0s", "CLOSED dana 30m0s")
+}
+
+func TestIncident_RefusedConsequenceOfItsAlertsDoesNotSpin(t *testing.T) {
+	t.Parallel()
+	w := newIncidentWorld(t)
+	w.refuses = incident.Resolved
+	w.beside(time.Minute, func(i *incident.Incident) { i.ActiveAlerts, i.LastAlertResolvedAt = 0, began.Add(time.Minute) })
+	w.env.RegisterDelayedCallback(func() { w.mu.Lock(); w.refuses = ""; w.mu.Unlock() }, 5*time.Minute)
+	w.close(10 * time.Minute)
+	w.run()
+	if w.reads > 10 {
+		t.Errorf("the vault was read %d times", w.reads)
+	}
+	w.expect("RESOLVED dana 10m0s", "CLOSED dana 10m1s")
 }
 
 func TestIncident_WhatTheVaultNeverTakesHoldsUpNothing(t *testing.T) {
