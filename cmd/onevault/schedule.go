@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,9 @@ func showSchedule(entry *client.ScheduleListEntry) shownSchedule {
 		for _, interval := range entry.Spec.Intervals {
 			s.Every = append(s.Every, interval.Every.String())
 		}
+		for _, calendar := range entry.Spec.Calendars {
+			s.Every = append(s.Every, runsAt(calendar, entry.Spec.TimeZoneName))
+		}
 	}
 	if n := len(entry.RecentActions); n > 0 {
 		s.LastRun = entry.RecentActions[n-1].ActualTime.UTC()
@@ -98,6 +102,19 @@ func showSchedule(entry *client.ScheduleListEntry) shownSchedule {
 		s.NextRun = entry.NextActionTimes[0].UTC()
 	}
 	return s
+}
+
+// runsAt says when a calendar schedule runs. One that is not simply daily, which somebody changed by
+// hand, is shown by its comment, or named as what it is.
+func runsAt(c client.ScheduleCalendarSpec, zone string) string {
+	if len(c.Hour) != 1 || len(c.Minute) > 1 || c.Hour[0].End > c.Hour[0].Start {
+		return cmp.Or(c.Comment, "by calendar")
+	}
+	minute := 0
+	if len(c.Minute) == 1 {
+		minute = c.Minute[0].Start
+	}
+	return fmt.Sprintf("day at %02d:%02d %s", c.Hour[0].Start, minute, cmp.Or(zone, "UTC"))
 }
 
 func scheduleColumns(now time.Time) []output.Column[shownSchedule] {
