@@ -58,8 +58,6 @@ schedule "report" does that every morning (run it now: onevault schedule trigger
 	cmd.Flags().StringVar(&flags.since, "since", "", "from when: a duration (24h, 7d) or a time (2026-11-22T06:00 or RFC 3339)")
 	cmd.Flags().StringVar(&flags.until, "until", "", "until when, like --since (default now)")
 	addReportFlags(cmd, &flags)
-	cmd.MarkFlagsMutuallyExclusive("date", "since")
-	cmd.MarkFlagsMutuallyExclusive("date", "until")
 	return cmd
 }
 
@@ -165,6 +163,8 @@ func (a *app) reportPeriod(flags reportFlags) (report.Period, *time.Location, er
 	}
 	now := a.now()
 	switch {
+	case flags.date != "" && (flags.since != "" || flags.until != ""):
+		return report.Period{}, nil, errors.New("--date is one whole day: leave out --since and --until")
 	case flags.date != "":
 		period, err := report.Day(flags.date, now, zone)
 		return period, zone, err
