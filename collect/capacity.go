@@ -102,7 +102,7 @@ func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery) (resources 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // nothing was written
+	defer tx.Rollback(ctx) // nothing was written
 	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", sizeTimeout.Milliseconds())); err != nil {
 		return nil, nil, err
 	}

@@ -62,7 +62,7 @@ func deviceOf(directory string) (uint64, error) {
 	if err := syscall.Stat(directory, &stat); err != nil {
 		return 0, fmt.Errorf("stat %s: %w", directory, err)
 	}
-	return uint64(stat.Dev), nil
+	return uint64(stat.Dev), nil //nolint:unconvert // an int32 on other systems
 }
 
 // backendIsHere reports whether the process that serves our connection is a postgres of this host: an
