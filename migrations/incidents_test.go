@@ -706,3 +706,21 @@ func TestIncident_LimitsOfTheVaultAndOfTheWorkflowAreTheSame(t *testing.T) {
 		}
 	}
 }
+
+func TestIncident_IsRecordedWithAWorkersRightsAlone(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	owner := connect(t, address)
+	hk := incidentOf(t, owner, alertOf(t, owner, "D", "HIGH", "local", nil))
+	worker, _ := member(t, address, "onevault_worker")
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	for i, change := range []string{"NOTED", "ASSIGNED", "RESOLVED", "REOPENED", "RESOLVED", "CLOSED"} {
+		written := map[string]any{"change": change, "at": at.Add(time.Duration(i) * time.Second), "actor": "dana", "via": "cli:dana@host", "text": "of " + change}
+		if !value[bool](t, worker, "SELECT changed FROM monitoring.record_incident_change($1, $2)", hk, written) {
+			t.Errorf("%s is refused", change)
+		}
+	}
+	if got := value[string](t, worker, "SELECT incident_status FROM monitoring.incident_current WHERE incident_hk = $1", hk); got != "CLOSED" {
+		t.Errorf("ended as %s", got)
+	}
+}
