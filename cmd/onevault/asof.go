@@ -27,7 +27,7 @@ func (a *app) moments(asOf, knownAt string) (at, known time.Time, err error) {
 	return at, known, err
 }
 
-var timeOfDay = regexp.MustCompile(`^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$`)
+var bareTime = regexp.MustCompile(`^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$`)
 
 // pastMoment reads a moment that has passed. One without a zone is in the given one; a time of day is the
 // last one, so that 23:50 asked for after midnight is yesterday's.
@@ -46,7 +46,7 @@ func pastMoment(flag, text string, now time.Time, zone *time.Location) (time.Tim
 }
 
 func readMoment(text string, now time.Time, zone *time.Location) (time.Time, bool) {
-	if timeOfDay.MatchString(text) {
+	if bareTime.MatchString(text) {
 		layout := "15:04:05"[:len("15:04")+3*(strings.Count(text, ":")-1)]
 		day := now.In(zone)
 		clock, err := time.Parse(layout, text)

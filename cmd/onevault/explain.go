@@ -242,8 +242,11 @@ func looksText(e vault.AlertExplanation) string {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.name))
 		}
 	}
-	text := fmt.Sprintf("%d looks (%s)", e.Looks, strings.Join(parts, ", "))
-	if !e.HeldUntil.IsZero() {
+	text := fmt.Sprintf("looked at %d times (%s)", e.Looks, strings.Join(parts, ", "))
+	if e.Looks == 1 {
+		text = "looked at once (" + strings.Join(parts, ", ") + ")"
+	}
+	if e.HeldUntil.After(e.At) {
 		text += "; " + e.Recorded + " until " + output.Moment(e.HeldUntil)
 	}
 	if !e.ClearedAt.IsZero() {

@@ -19,7 +19,9 @@ $$;
 COMMENT ON FUNCTION monitoring.check_as_of(timestamptz, timestamptz) IS 'Raises 22023 for a moment that has not come yet.';
 
 DROP FUNCTION IF EXISTS monitoring.alert_states_as_of(timestamptz, timestamptz);
-CREATE OR REPLACE FUNCTION monitoring.alert_states_as_of(p_at timestamptz, p_known_at timestamptz DEFAULT clock_timestamp())
+DROP FUNCTION IF EXISTS monitoring.alert_states_as_of(timestamptz, timestamptz, boolean);
+CREATE OR REPLACE FUNCTION monitoring.alert_states_as_of(
+    p_at timestamptz, p_known_at timestamptz DEFAULT clock_timestamp(), p_ended boolean DEFAULT true)
     RETURNS TABLE (alert_instance_hk bytea, load_date timestamptz, alert_status varchar(20), escalation_level integer, urgency_level varchar(20),
                    trigger_value numeric, trigger_details jsonb, triggered_timestamp timestamptz, changed_at timestamptz, changed_via varchar(150),
                    acknowledged_timestamp timestamptz, acknowledged_by varchar(100), acknowledgment_notes text,
@@ -32,44 +34,45 @@ BEGIN
     PERFORM monitoring.check_as_of(p_at, p_known_at);
     RETURN QUERY
     WITH known AS (
-        SELECT s.*,
+        -- Few columns: all versions of all alerts pass through here.
+        SELECT s.alert_instance_hk, s.load_date,
                CASE WHEN s.record_source = 'NOTIFICATION_MANAGER'
                     -- It only counts a message, and carries the changed_at of the state before it.
                     THEN greatest(s.changed_at, s.last_notification_sent)
-                    WHEN row_number() OVER w = 1 THEN coalesce(s.changed_at, s.triggered_timestamp)
+                    WHEN lag(s.load_date) OVER w IS NULL THEN coalesce(s.changed_at, s.triggered_timestamp)
                     ELSE coalesce(s.changed_at, s.load_date) END AS valid_from,
-               -- What the last version known then says of the answers: one that came late is in it.
-               last_value(s.acknowledged_timestamp) OVER w AS acknowledged_at,
-               last_value(s.acknowledged_by) OVER w AS who_acknowledged,
-               last_value(s.acknowledgment_notes) OVER w AS said_acknowledging,
-               last_value(s.resolved_timestamp) OVER w AS resolved_at,
-               last_value(s.resolved_by) OVER w AS who_resolved,
-               last_value(s.resolution_notes) OVER w AS said_resolving
+               -- The last version known then tells of the answers: one that came late is in it.
+               max(s.load_date) OVER w AS newest
           FROM monitoring.alert_instance_s s
-         WHERE s.load_date <= p_known_at
+         WHERE s.load_date <= p_known_at AND s.triggered_timestamp <= p_at
         WINDOW w AS (PARTITION BY s.alert_instance_hk ORDER BY s.load_date ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
     ),
     standing AS (
-        SELECT DISTINCT ON (k.alert_instance_hk) k.*, k.acknowledged_at <= p_at AS answered, k.resolved_at <= p_at AS ended
+        SELECT DISTINCT ON (k.alert_instance_hk) k.*
           FROM known k
          WHERE k.valid_from <= p_at
          ORDER BY k.alert_instance_hk, k.valid_from DESC, k.load_date DESC
     )
     SELECT t.alert_instance_hk, t.load_date,
-           CASE WHEN t.ended THEN 'RESOLVED'
-                WHEN t.answered AND t.alert_status IN ('OPEN', 'ESCALATED') THEN 'ACKNOWLEDGED'
+           CASE WHEN ended THEN 'RESOLVED'
+                WHEN answered AND t.alert_status IN ('OPEN', 'ESCALATED') THEN 'ACKNOWLEDGED'
                 ELSE t.alert_status END::varchar(20),
            t.escalation_level, t.urgency_level, t.trigger_value, t.trigger_details, t.triggered_timestamp,
-           greatest(coalesce(t.changed_at, t.valid_from), CASE WHEN t.answered THEN t.acknowledged_at END, CASE WHEN t.ended THEN t.resolved_at END), t.changed_via,
-           CASE WHEN t.answered THEN t.acknowledged_at END, CASE WHEN t.answered THEN t.who_acknowledged END,
-           CASE WHEN t.answered THEN t.said_acknowledging END,
-           CASE WHEN t.ended THEN t.resolved_at END, CASE WHEN t.ended THEN t.who_resolved END, CASE WHEN t.ended THEN t.said_resolving END,
+           greatest(coalesce(t.changed_at, st.valid_from), CASE WHEN answered THEN n.acknowledged_timestamp END,
+                    CASE WHEN ended THEN n.resolved_timestamp END), t.changed_via,
+           CASE WHEN answered THEN n.acknowledged_timestamp END, CASE WHEN answered THEN n.acknowledged_by END,
+           CASE WHEN answered THEN n.acknowledgment_notes END,
+           CASE WHEN ended THEN n.resolved_timestamp END, CASE WHEN ended THEN n.resolved_by END, CASE WHEN ended THEN n.resolution_notes END,
            t.suppression_reason, t.notification_count, t.last_notification_sent
-      FROM standing t;
+      FROM standing st
+      JOIN monitoring.alert_instance_s t ON t.alert_instance_hk = st.alert_instance_hk AND t.load_date = st.load_date
+      JOIN monitoring.alert_instance_s n ON n.alert_instance_hk = st.alert_instance_hk AND n.load_date = st.newest,
+           LATERAL (SELECT n.acknowledged_timestamp <= p_at AS answered, n.resolved_timestamp <= p_at AS ended) AS x
+     WHERE p_ended OR ended IS NOT TRUE AND t.alert_status <> 'RESOLVED';
 END
 $$;
-COMMENT ON FUNCTION monitoring.alert_states_as_of(timestamptz, timestamptz) IS
-    'The state of each alert at a moment, as far as it was known at p_known_at: one row per alert that had opened. The columns are those of alert_instance_s.';
+COMMENT ON FUNCTION monitoring.alert_states_as_of(timestamptz, timestamptz, boolean) IS
+    'The state of each alert at a moment, as far as it was known at p_known_at: one row per alert that had opened; p_ended false: without those that had ended. The columns are those of alert_instance_s.';
 
 DROP FUNCTION IF EXISTS monitoring.alerts_as_of(timestamptz, timestamptz);
 CREATE OR REPLACE FUNCTION monitoring.alerts_as_of(p_at timestamptz, p_known_at timestamptz DEFAULT clock_timestamp())

@@ -11,7 +11,7 @@ WITH states AS NOT MATERIALIZED (
     SELECT s.alert_instance_hk, s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via, s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
            s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent
-      FROM monitoring.alert_states_as_of($5, coalesce($6, clock_timestamp())) s
+      FROM monitoring.alert_states_as_of($5, coalesce($6, clock_timestamp()), $1) s
      WHERE $5::timestamptz IS NOT NULL
 ),
 chosen AS MATERIALIZED (
