@@ -173,6 +173,17 @@ func TestSecurity_FailedLoginsAsTheGuideCountsThem(t *testing.T) {
 	}
 	detect(t, db, "")
 	wantEvents(t, db, `"failed_login_count": 11`, "EXCESSIVE_FAILED_LOGINS HIGH OPEN 1")
+
+	// Who settled it is left in peace until there is more of it.
+	exec(t, db, `
+		INSERT INTO monitoring.security_event_s
+		SELECT (jsonb_populate_record(s, '{"load_date": null, "investigation_status": "RESOLVED"}')).*
+		  FROM monitoring.security_event_s s WHERE s.load_end_date IS NULL AND s.event_type = 'EXCESSIVE_FAILED_LOGINS'`)
+	detect(t, db, "")
+	wantEvents(t, db, `"failed_login_count": 11`, "EXCESSIVE_FAILED_LOGINS HIGH RESOLVED 2")
+	failLogins(t, db, 32, 32, 7, now)
+	detect(t, db, "")
+	wantEvents(t, db, `"failed_login_count": 12`, "EXCESSIVE_FAILED_LOGINS HIGH OPEN 3")
 }
 
 func TestSecurity_OneCheckThatCannotLookHidesNothing(t *testing.T) {
