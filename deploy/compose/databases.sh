@@ -20,6 +20,16 @@ REVOKE CONNECT, TEMPORARY ON DATABASE onevault, temporal, temporal_visibility FR
 -- What the collectors read of the server: statistics, settings, other sessions.
 GRANT pg_monitor TO onevault;
 
+-- The roles of the vault, to which it gives its rights: for people who get a login of their own.
+CREATE ROLE onevault_owner NOLOGIN;
+CREATE ROLE onevault_collector NOLOGIN;
+CREATE ROLE onevault_worker NOLOGIN;
+CREATE ROLE onevault_operator NOLOGIN;
+CREATE ROLE onevault_reader NOLOGIN;
+GRANT pg_monitor TO onevault_collector;
+GRANT onevault_collector TO onevault_worker;
+GRANT onevault_owner TO onevault;
+
 \connect onevault
 CREATE EXTENSION pg_stat_statements;
 SQL

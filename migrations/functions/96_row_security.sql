@@ -34,10 +34,11 @@ CREATE OR REPLACE FUNCTION monitoring.tenant_condition(p_table regclass) RETURNS
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
-    v_name       text := (SELECT relname FROM pg_class WHERE oid = p_table);
-    v_own        boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'tenant_hk' AND NOT attisdropped);
-    v_conditions text[] := '{}';
-    v_key        record;
+    v_name        text := (SELECT relname FROM pg_class WHERE oid = p_table);
+    v_partitioned boolean := (SELECT relkind = 'p' FROM pg_class WHERE oid = p_table);
+    v_own         boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'tenant_hk' AND NOT attisdropped);
+    v_conditions  text[] := '{}';
+    v_key         record;
 BEGIN
     -- A row is seen when its own tenant may be seen and, except for hubs that say their tenant themselves,
     -- when every row of tenants that it refers to is seen: the policy of that table answers it.
@@ -56,7 +57,9 @@ BEGIN
         LOOP
             CONTINUE WHEN monitoring.tenant_condition(v_key.confrelid) IS NULL;
             v_conditions := v_conditions || format(
-                CASE WHEN v_key.attnotnull THEN 'EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I)'
+                -- The hub of a measurement is small and its rows are many: the keys that may be seen are read once.
+                CASE WHEN v_partitioned AND v_key.attnotnull THEN '%4$I IN (SELECT referred.%2$I FROM monitoring.%1$I AS referred)'
+                     WHEN v_key.attnotnull THEN 'EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I)'
                      ELSE '(%4$I IS NULL OR EXISTS (SELECT FROM monitoring.%1$I AS referred WHERE referred.%2$I = %3$I.%4$I))' END,
                 v_key.referred, v_key.referred_column, v_name, v_key.column_name);
         END LOOP;
