@@ -14,6 +14,8 @@ import (
 var (
 	//go:embed sql/capacity.sql
 	capacitySQL string
+	//go:embed sql/capacity_problems.sql
+	capacityProblemsSQL string
 	//go:embed sql/capacity_history.sql
 	capacityHistorySQL string
 )
@@ -154,4 +156,20 @@ func scanListedResource(row pgx.CollectableRow) (ListedResource, error) {
 	}
 	r.History = append(r.History, forecast.Day{Day: today, Value: float64(r.Size)})
 	return r, nil
+}
+
+// CapacityProblem is what the newest measurement of a target could not measure.
+type CapacityProblem struct {
+	Target string
+	At     time.Time
+	Text   string
+}
+
+// CapacityProblems lists what could not be measured of a target, empty: of all.
+func (s *Store) CapacityProblems(ctx context.Context, target string, now time.Time) ([]CapacityProblem, error) {
+	list, err := all(ctx, s, pgx.RowToStructByPos[CapacityProblem], capacityProblemsSQL, optional(target), now)
+	if err != nil {
+		return nil, fmt.Errorf("read what could not be measured: %w", err)
+	}
+	return list, nil
 }

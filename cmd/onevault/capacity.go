@@ -111,8 +111,15 @@ func (a *app) listResources(ctx context.Context, target string, kinds []string) 
 	if err := output.List(p, list, resourceColumns(a.now(), !a.outIsTerminal), resourceName); err != nil {
 		return err
 	}
+	problems, err := a.store.CapacityProblems(ctx, target, a.now())
+	if err != nil {
+		return err
+	}
+	for _, problem := range problems {
+		a.note("%s, %s ago, could not be measured: %s", output.Printable(problem.Target), output.Age(a.now(), problem.At), output.Printable(problem.Text))
+	}
 	switch {
-	case len(list) == 0:
+	case len(list) == 0 && len(problems) == 0:
 		a.note("nothing was measured within 7 days; it is once an hour, see `onevault schedule list`")
 	case a.outIsTerminal && !p.Structured() && p.Format != output.Name && list[0].FullOn != "":
 		fmt.Fprintln(a.out)
@@ -183,7 +190,7 @@ func resourceColumns(now time.Time, plain bool) []output.Column[vault.ListedReso
 	return []output.Column[row]{
 		{Name: "RESOURCE", Cell: func(r row) output.Cell { return output.Text(r.Name) }},
 		{Name: "TYPE", Cell: func(r row) output.Cell { return output.Text(r.Type) }},
-		{Name: "SIZE", Cell: func(r row) output.Cell { return output.Text(amount(r, float64(r.Size))) }},
+		{Name: "SIZE", Cell: func(r row) output.Cell { return sizeCell(now, r) }},
 		{Name: "USED", Cell: usedCell},
 		{Name: "GROWTH/DAY", Cell: func(r row) output.Cell { return output.Text(growthText(r)) }},
 		{Name: "FULL", Cell: func(r row) output.Cell { return fullCell(now, r) }},
@@ -194,6 +201,19 @@ func resourceColumns(now time.Time, plain bool) []output.Column[vault.ListedReso
 		{Name: "METHOD", Wide: true, Cell: func(r row) output.Cell { return output.Text(output.OrNone(r.Method)) }},
 		{Name: "MEASURED", Wide: true, Cell: func(r row) output.Cell { return output.Text(output.Age(now, r.MeasuredAt)) }},
 	}
+}
+
+// stale is how old a size may be that is measured once an hour.
+const stale = 3 * time.Hour
+
+// sizeCell says how old a size is that was not measured lately: of what is gone, is no longer among the largest, or
+// cannot be measured.
+func sizeCell(now time.Time, r vault.ListedResource) output.Cell {
+	size := amount(r, float64(r.Size))
+	if now.Sub(r.MeasuredAt) > stale {
+		return output.Cell{Text: size + ", " + output.Age(now, r.MeasuredAt) + " ago", Style: output.Faint}
+	}
+	return output.Text(size)
 }
 
 // amount is a size in the unit of a resource.

@@ -32,6 +32,9 @@ func filling(t *testing.T) life {
 			l.measured("local", at.Add(time.Minute), resource("DATABASE", "shop", 200e9, -1))
 		}
 		l.measured("pg-prod-3", at, resource("DISK", "/", 10e9, 90e9))
+		if day > 1 {
+			l.measured("local", at.Add(time.Minute), resource("WAL", "pg_wal", 1<<30, -1))
+		}
 	}
 	return l
 }
@@ -111,10 +114,32 @@ func TestCapacity_ForPrograms(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 4 || list[0].Name != "shop.public.orders_id_seq" || list[1].Name != "/var/lib/postgresql" || list[1].FullOn == "" || len(list[1].History) != 31 {
+	if len(list) != 5 || list[0].Name != "shop.public.orders_id_seq" || list[1].Name != "/var/lib/postgresql" || list[1].FullOn == "" || len(list[1].History) != 31 {
 		t.Errorf("got %+v", list)
 	}
 	l.cli("capacity", "show", "/", "-o", "json").wants(t, exitDone, `"target": "pg-prod-3"`)
+}
+
+func TestCapacity_SaysWhatCouldNotBeMeasured(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	for target, problems := range map[string][]string{"local": nil, "pg-prod-3": {"DISK: elsewhere", "TEMP: denied"}} {
+		sample := resource("WAL", "pg_wal", 1e9, -1)
+		if _, err := l.store.RecordCapacity(t.Context(), target, now.Add(-time.Hour), time.Hour, []vault.CapacitySample{sample}, []string{"long past"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.store.RecordCapacity(t.Context(), target, now.Add(-3*time.Minute), time.Hour, []vault.CapacitySample{sample}, problems); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := l.cli("capacity")
+	got.wants(t, exitDone)
+	if want := "pg-prod-3, 3m ago, could not be measured: DISK: elsewhere; TEMP: denied\n"; got.err != want {
+		t.Errorf("stderr %q, want %q", got.err, want)
+	}
+	if got := l.cli("capacity", "--target", "local"); got.err != "" {
+		t.Errorf("stderr %q", got.err)
+	}
 }
 
 func TestCapacity_SaysWhatToDoInstead(t *testing.T) {
