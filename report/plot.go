@@ -86,6 +86,9 @@ func (w words) linePlot(s Series, n int) (linePlot, bool) {
 	lowest, mean, highest, last := s.figures()
 	area := box{left: 44, top: 8, width: 268, height: 84}
 	p := linePlot{Metric: s.Metric, Target: clean(s.Target, 40), Facts: "last " + last + ", highest " + highest}
+	if s.Warning != nil && s.Critical != nil && *s.Critical < *s.Warning {
+		p.Facts = "last " + last + ", lowest " + lowest // of this one too little is bad
+	}
 	bottom, top, ticks := s.scale(low, high)
 	y := func(v float64) float64 { return round2(area.top + area.height*(top-v)/(top-bottom)) }
 	p.Frame = w.frame(area, 320, 116)
