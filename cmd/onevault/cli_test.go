@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"onevault/migrations"
 	"onevault/pgserver/pgtest"
 	"onevault/settings"
 	"onevault/vault"
@@ -69,22 +71,28 @@ func TestVaultUnreachable_SaysSoWithoutThePassword(t *testing.T) {
 
 func TestVaultWithoutSchema_NamesTheRemedy(t *testing.T) {
 	t.Parallel()
-	url := emptyDatabase(t)
+	url, steps := emptyDatabase(t)
 	invocation{url: url}.run(t, "alert", "list").wants(t, exitError, "run `onevault migrate up`")
-	invocation{url: url}.run(t, "doctor").wants(t, exitError, "schema", "FAIL", "2 migrations are not applied", "run `onevault migrate up`")
+	invocation{url: url}.run(t, "doctor").wants(t, exitError, "schema", "FAIL", fmt.Sprintf("%d migrations are not applied", len(steps)), "run `onevault migrate up`")
 	invocation{url: url}.run(t, "migrate", "status").wants(t, exitDone, "00002_vault.sql", "pending")
 	invocation{url: url}.run(t, "migrate", "up").wants(t, exitDone, "applied 00002_vault.sql")
 	invocation{url: url}.run(t, "migrate", "up").wants(t, exitDone, "nothing to do")
 	invocation{url: url}.run(t, "alert", "list").wants(t, exitDone, "no open alerts")
-	invocation{url: url}.run(t, "migrate", "down", "--yes").wants(t, exitDone, "took back 00002_vault.sql")
+	invocation{url: url}.run(t, "migrate", "down", "--yes").wants(t, exitDone, "took back "+steps[len(steps)-1].Name)
 }
 
-func emptyDatabase(t *testing.T) string {
+// emptyDatabase takes back every migration of a database, and tells which there were.
+func emptyDatabase(t *testing.T) (string, []migrations.Step) {
 	t.Helper()
 	url := pgtest.DB(t)
-	invocation{url: url}.run(t, "migrate", "down", "--yes").wants(t, exitDone)
-	invocation{url: url}.run(t, "migrate", "down", "--yes").wants(t, exitDone)
-	return url
+	steps, err := migrations.Status(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range steps {
+		invocation{url: url}.run(t, "migrate", "down", "--yes").wants(t, exitDone)
+	}
+	return url, steps
 }
 
 func TestProcess_WithoutSettingsSaysHowToStart(t *testing.T) {
