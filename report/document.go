@@ -154,14 +154,6 @@ func (w words) zoneName() string {
 	return w.TimeZone + " (UTC" + w.To.In(w.zone).Format("-07:00") + ")"
 }
 
-// ago is how long before the end of the period something was.
-func (w words) ago(at time.Time) string {
-	if at.IsZero() {
-		return none
-	}
-	return Span(w.To.Sub(at)) + " ago"
-}
-
 func (w words) goals() Section {
 	t := Table{Columns: left("GOAL", "WANTED", "MEASURED", "", "OF WHAT"), Empty: "nothing was judged"}
 	for _, k := range w.KPIs {
