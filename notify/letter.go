@@ -59,6 +59,7 @@ func (e *email) sendLetter(ctx context.Context, recipient string, l Letter) Rece
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	receipt := e.deliver(ctx, letter)
+	receipt.Content = clip(l.Text)
 	if receipt.Class == Accepted {
 		receipt.ExternalID = strings.Trim(letter.GetMessageID(), "<>")
 	}
