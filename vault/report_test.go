@@ -448,3 +448,17 @@ func TestReportChannels_AreThoseThatAskAndBelongToNoTenant(t *testing.T) {
 		t.Errorf("a Slack channel that asks: %v", err)
 	}
 }
+
+func TestReport_IsNotForReadersOfSingleTenants(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if err := f.store.RecordReport(t.Context(), f.reportOf(report.Today(time.Now().UTC(), time.UTC)), "abc"); err != nil {
+		t.Fatal(err)
+	}
+	for role, want := range map[string]int{"onevault_reader": 0, "onevault_operator": 1, "onevault_worker": 1} {
+		f.exec("SET ROLE " + role)
+		equal(f, "hubs seen by "+role, value[int](f, "SELECT count(*) FROM monitoring.report_h"), want)
+		equal(f, "reports seen by "+role, value[int](f, "SELECT count(*) FROM monitoring.report_s"), want)
+		f.exec("RESET ROLE")
+	}
+}
