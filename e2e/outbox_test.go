@@ -208,12 +208,14 @@ func (r *rig) endRelaySession() {
 		 WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = hashtextextended('onevault.outbox', 0)`)
 }
 
+// endSession ends the one session that a query names, once there is one.
 func (r *rig) endSession(whose string) {
 	r.t.Helper()
-	var ended int
-	if err := r.db.QueryRow(r.t.Context(), "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 10000)) FROM ("+whose+") AS s").Scan(&ended); err != nil || ended != 1 {
-		r.t.Fatalf("%d sessions ended, want 1: %v", ended, err)
-	}
+	eventually(r.t, patience, "a session to end", func(ctx context.Context) (bool, any, error) {
+		var ended int
+		err := r.db.QueryRow(ctx, "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 10000)) FROM ("+whose+") AS s").Scan(&ended)
+		return ended == 1, ended, err
+	})
 }
 
 // awaitRelayed waits until nothing is left in the outbox.

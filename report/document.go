@@ -359,7 +359,8 @@ func (w words) statements() Section {
 			mean = milliseconds(*st.MeanMS)
 		}
 		t.Rows = append(t.Rows, []Cell{
-			{Text: clean(st.Text, 160), Code: true}, text(milliseconds(st.TotalMS)), shareCell, text(grouped(float64(st.Calls))), text(mean),
+			{Text: clean(st.Text, 160), Code: true},
+			text(milliseconds(st.TotalMS)), shareCell, text(grouped(float64(st.Calls))), text(mean),
 			change(st.MeanMS, st.PastMeanMS), change(st.TotalPerHour, st.PastPerHour), text(clean(st.Database, 40)), text(clean(st.User, 40)), text(clean(st.Target, 40)),
 		})
 	}

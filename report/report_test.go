@@ -406,8 +406,14 @@ func TestScale_KeepsEveryValueWithin(t *testing.T) {
 		warning, critical *float64
 		unit              string
 	}{
-		{0, 0, nil, nil, ""}, {5, 5, ptr(10), ptr(20), "%"}, {99.2, 99.9, ptr(95), ptr(90), "%"}, {-3, 7, nil, nil, ""},
-		{412.3, 412.4, ptr(500), ptr(800), "GB"}, {0.0001, 0.0003, nil, nil, "s"}, {1e12, 3e12, nil, nil, "bytes"}, {0, 130, ptr(80), ptr(95), "%"},
+		{0, 0, nil, nil, ""},
+		{5, 5, ptr(10), ptr(20), "%"},
+		{99.2, 99.9, ptr(95), ptr(90), "%"},
+		{-3, 7, nil, nil, ""},
+		{412.3, 412.4, ptr(500), ptr(800), "GB"},
+		{0.0001, 0.0003, nil, nil, "s"},
+		{1e12, 3e12, nil, nil, "bytes"},
+		{0, 130, ptr(80), ptr(95), "%"},
 	} {
 		bottom, top, ticks := Series{Unit: c.unit, Warning: c.warning, Critical: c.critical}.scale(c.low, c.high)
 		if bottom > c.low || top < c.high || bottom >= top || len(ticks) < 2 || len(ticks) > 6 {

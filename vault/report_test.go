@@ -170,8 +170,10 @@ func TestReport_CountsWhatBecameOfNotifications(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	key := f.fire("TOLD")
-	if err := f.store.PutChannel(t.Context(), vault.Channel{Key: "MAIL", Name: "Mail", Type: "EMAIL", RecordSource: "TEST",
-		Configuration: json.RawMessage(`{"smtp_server": "localhost", "from_address": "a@example.com", "to_addresses": ["b@example.com"]}`)}); err != nil {
+	if err := f.store.PutChannel(t.Context(), vault.Channel{
+		Key: "MAIL", Name: "Mail", Type: "EMAIL", RecordSource: "TEST",
+		Configuration: json.RawMessage(`{"smtp_server": "localhost", "from_address": "a@example.com", "to_addresses": ["b@example.com"]}`),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	at := time.Now().UTC().Add(-10 * time.Minute).Truncate(time.Microsecond)
@@ -283,8 +285,12 @@ func TestReport_ShowsCapacitySecurityComplianceAndBackups(t *testing.T) {
 		before time.Duration
 		status string
 	}{
-		{"C1", 50 * time.Hour, "COMPLIANT"}, {"C2", 50 * time.Hour, "COMPLIANT"}, {"C1", 3 * time.Hour, "NON_COMPLIANT"},
-		{"C2", 3 * time.Hour, "COMPLIANT"}, {"C3", 3 * time.Hour, "NOT_TESTED"}, {"C1", -time.Hour, "COMPLIANT"},
+		{"C1", 50 * time.Hour, "COMPLIANT"},
+		{"C2", 50 * time.Hour, "COMPLIANT"},
+		{"C1", 3 * time.Hour, "NON_COMPLIANT"},
+		{"C2", 3 * time.Hour, "COMPLIANT"},
+		{"C3", 3 * time.Hour, "NOT_TESTED"},
+		{"C1", -time.Hour, "COMPLIANT"},
 	} {
 		f.exec(`INSERT INTO monitoring.compliance_check_s (compliance_check_hk, load_date, hash_diff, compliance_framework, check_name, last_check_timestamp, check_status)
 			VALUES (util.hash_binary($1), $2, '\x', 'SOX', 'Check ' || $1, $2, $3)`, v.key, to.Add(-v.before), v.status)
@@ -362,8 +368,10 @@ func TestRecordReport_TwiceIsOneVersionAndReadBackItRendersEqually(t *testing.T)
 func TestReportLedger_SendsOnceAndOnceMoreWhenNobodyKnows(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	if err := f.store.PutChannel(t.Context(), vault.Channel{Key: "MAIL", Name: "Mail", Type: "EMAIL", RecordSource: "TEST",
-		Configuration: json.RawMessage(`{"smtp_server": "localhost", "from_address": "a@example.com", "to_addresses": ["b@example.com"], "daily_report": true}`)}); err != nil {
+	if err := f.store.PutChannel(t.Context(), vault.Channel{
+		Key: "MAIL", Name: "Mail", Type: "EMAIL", RecordSource: "TEST",
+		Configuration: json.RawMessage(`{"smtp_server": "localhost", "from_address": "a@example.com", "to_addresses": ["b@example.com"], "daily_report": true}`),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	channels, err := f.store.ReportChannels(t.Context())

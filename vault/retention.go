@@ -31,7 +31,7 @@ const reproducible = `
 	SET LOCAL intervalstyle = 'iso_8601'; SET LOCAL extra_float_digits = 1; SET LOCAL client_encoding = 'UTF8';
 	SET LOCAL statement_timeout = '` + longStatement + `'`
 
-// ErrChanged: rows changed between their archive and their drop; they are to be archived again.
+// ErrChanged says that rows changed between their archive and their drop; they are to be archived again.
 var ErrChanged = errors.New("rows changed since they were archived")
 
 // Part is what leaves the vault at once: a partition, or a month of closed versions of a state satellite.
