@@ -371,6 +371,24 @@ func TestDiscipline_ASecondCurrentRowIsRefusedEvenWithoutTriggers(t *testing.T) 
 	}
 }
 
+// A set-up script may run again; what it says of a known key must be what is known.
+func TestDiscipline_AKnownKeyIsNoSecondRowAndNoError(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for range 2 {
+		exec(t, db, `
+			INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk, tenant_hk, load_date, record_source)
+			VALUES (util.hash_binary('C'), 'C', NULL, clock_timestamp(), 'ADMIN_SETUP')`)
+	}
+	if n := value[int](t, db, "SELECT count(*) FROM monitoring.notification_config_h WHERE notification_config_bk = 'C'"); n != 1 {
+		t.Errorf("%d rows of one key", n)
+	}
+	exec(t, db, "INSERT INTO auth.tenant_h (tenant_hk, tenant_bk, record_source) VALUES (util.hash_binary('T'), 'T', 'test')")
+	refused(t, db, "23505", []string{"notification_config_h_pkey"}, `
+		INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk, tenant_hk)
+		VALUES (util.hash_binary('C'), 'C', util.hash_binary('T'))`)
+}
+
 func TestDiscipline_LinksAreCheckedAndFrozenToo(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

@@ -171,7 +171,10 @@ func TestErrors_OfWhatTheVaultRefuses(t *testing.T) {
 	f := newFixture(t)
 	f.define("USAGE", nil)
 	_, check := f.store.Pool().Exec(t.Context(), `INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk) VALUES ('\x00', 'X')`)
-	_, twice := f.store.Pool().Exec(t.Context(), `INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk) VALUES (util.hash_binary('USAGE'), 'USAGE')`)
+	f.exec(`INSERT INTO auth.tenant_h (tenant_hk, tenant_bk, record_source) VALUES (util.hash_binary('T'), 'T', 'TEST')`)
+	_, twice := f.store.Pool().Exec(t.Context(), `
+		INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk, tenant_hk)
+		VALUES (util.hash_binary('USAGE'), 'USAGE', util.hash_binary('T'))`)
 	_, long := f.store.RecordHealth(t.Context(), strings.Repeat("x", 101), time.Now(), time.Minute, []vault.Sample{{Name: "m", Category: "C", Source: "t"}})
 	for what, err := range map[string]error{"check": check, "unique": twice, "too long": long} {
 		if !vault.Permanent(err) || vault.Unreachable(err) {

@@ -120,6 +120,24 @@ $$;
 COMMENT ON FUNCTION monitoring.refuse_change() IS 'Trigger of hubs and links: insert only.';
 
 
+CREATE OR REPLACE FUNCTION monitoring.skip_known_key() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_known jsonb;
+BEGIN
+    EXECUTE format('SELECT to_jsonb(h) FROM %1$I.%2$I AS h WHERE h.%3$I = ($1).%3$I', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0])
+       INTO v_known USING NEW;
+    -- The same key that says anything else goes on, and meets the primary key.
+    IF v_known - ARRAY['load_date', 'record_source'] = to_jsonb(NEW) - ARRAY['load_date', 'record_source'] THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.skip_known_key() IS
+    'Trigger of hubs and links: a key that is known already is no second row and no error, so that a set-up script can be run again.';
+
 CREATE OR REPLACE FUNCTION monitoring.partitioned_tables() RETURNS TABLE (table_name name)
     LANGUAGE sql STABLE
     AS $$
@@ -205,7 +223,7 @@ CREATE OR REPLACE FUNCTION monitoring.enforce_discipline() RETURNS void
     AS $$
 DECLARE
     v_sat record;
-    v_hub text;
+    v_hub record;
 BEGIN
     FOR v_sat IN
         -- State satellites: a key of (hub's or link's key, load_date). Measurements have a third column.
@@ -246,13 +264,18 @@ BEGIN
     END LOOP;
 
     FOR v_hub IN
-        SELECT relname FROM pg_class
-         WHERE relnamespace = 'monitoring'::regnamespace AND relkind = 'r' AND relname ~ '_[hl]$'
+        SELECT c.relname AS table_name, a.attname AS key_column
+          FROM pg_class c
+          JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+         WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relname ~ '_[hl]$'
     LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER t50_skip_known_key BEFORE INSERT ON monitoring.%I
+                        FOR EACH ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.table_name, v_hub.key_column);
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_change BEFORE UPDATE OR DELETE ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.refuse_change()', v_hub);
+                        FOR EACH ROW EXECUTE FUNCTION monitoring.refuse_change()', v_hub.table_name);
         EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.refuse_change()', v_hub);
+                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.refuse_change()', v_hub.table_name);
     END LOOP;
 
     -- A measurement ends after it came, too; a trigger for each of so many rows would cost more than the rule.
