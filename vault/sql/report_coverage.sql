@@ -21,6 +21,7 @@ sample AS MATERIALIZED (
      WHERE s.load_end_date IS NULL
        AND s.measurement_timestamp >= $1
        AND s.measurement_timestamp < $2
+       AND s.metric_name <> 'capacity_unmeasured'  -- of the hourly measurement of capacity
      GROUP BY h.target_name, s.measurement_timestamp
     UNION ALL
     SELECT 'evaluation', e.target_name, date_trunc('second', e.evaluated_at), p.seconds, 0

@@ -15,8 +15,9 @@ ran AS (
      WHERE s.load_end_date IS NULL
        AND s.measurement_period_end >= $1
        AND s.measurement_period_end < $2
-       AND s.query_text ~* '\mmonitoring\.'
+       AND s.query_text ~* '^(\s|--[^\n]*\n)*(SELECT|WITH)\M.*\mmonitoring\.'
      GROUP BY s.performance_metric_hk
+    HAVING sum(s.calls) > 1  -- a question that is asked, and not one step of a migration
 ),
 slowest AS (
     SELECT x.what, x.mean_ms
