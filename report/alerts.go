@@ -76,6 +76,9 @@ func (r *Report) contains(at time.Time) bool {
 
 // settle makes the state that of the period's end: what was learned later is taken back.
 func (f *AlertFact) settle(end time.Time) {
+	if !f.OpenedAt.Before(end) {
+		f.OpenedAt = time.Time{} // its window ended later: until then nobody was to answer it
+	}
 	if f.AcknowledgedAt.IsZero() {
 		f.AcknowledgedBy = ""
 	}

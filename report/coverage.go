@@ -66,6 +66,12 @@ func (r *Report) cover(w Watched) (CoverageRow, []Gap) {
 	return row, gaps
 }
 
+// sampleless reports whether the period's samples, which were taken, have left.
+func (r *Report) sampleless() bool {
+	m := r.Monitoring
+	return m.OldestSample.IsZero() && !m.FirstSeen.IsZero() && m.FirstSeen.Before(r.To)
+}
+
 // SetMonitoring fills in what the monitoring costs.
 func (r *Report) SetMonitoring(m MonitoringItself) {
 	m.SlowestQuery = clean(m.SlowestQuery, 160)

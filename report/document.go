@@ -166,16 +166,37 @@ func (w words) goals() Section {
 func (w words) health() Section {
 	t := Table{
 		Columns: columns("metric_name | avg_value, max_value, critical_count, warning_count"),
-		Empty:   "nothing was measured in this period",
+		Empty:   w.unlessLeft("nothing was measured in this period"),
 	}
 	for _, h := range w.Health {
 		t.Rows = append(t.Rows, []Cell{text(h.Metric), text(number(h.Avg)), text(number(h.Max)), tally(h.Critical, Bad), tally(h.Warning, Fair)})
 	}
-	s := Section{ID: "health", Title: "System Health Summary", Tables: []Table{t}}
+	s := Section{ID: "health", Title: "System Health Summary", Tables: []Table{t}, Notes: w.left()}
 	if plots := w.plots(); len(plots.Rows) > 0 {
 		s.Tables = append(s.Tables, plots)
 	}
 	return s
+}
+
+// unlessLeft is what it means that there is nothing, unless it was there and has left the vault.
+func (w words) unlessLeft(empty string) string {
+	if w.sampleless() {
+		return "no sample of this period is left in the vault"
+	}
+	return empty
+}
+
+// left says which part of the period the figures do not cover because its samples are no longer kept.
+func (w words) left() []string {
+	hours := w.Monitoring.RolledUpHours
+	if hours == 0 {
+		return nil
+	}
+	kept := plural(hours, "hour", "hours") + " of this period are kept as hourly roll-ups alone, which this report does not read (monitoring.system_health_metric_hourly_s)."
+	if w.sampleless() {
+		return []string{kept}
+	}
+	return []string{kept + " All that is measured or evaluated is told from " + w.minute(w.Monitoring.OldestSample) + " on."}
 }
 
 func (w words) plots() Table {
@@ -205,14 +226,14 @@ func (w words) alerts() Section {
 	a := w.Alerts
 	s := Section{ID: "alerts", Title: "Alerts", Facts: []Fact{
 		{"New", count(a.New), Plain},
-		{"Open now", count(a.Open), toneOf(a.Open, Fair)},
+		{"Open at the end", count(a.Open), toneOf(a.Open, Fair)},
 		{"Overdue", count(a.Overdue), toneOf(a.Overdue, Bad)},
 		{"Stale", count(a.Stale), toneOf(a.Stale, Fair)},
 		{"Resolved", count(a.Resolved), Plain},
 		{"Suppressed", count(a.Suppressed), Plain},
 		{"MTTA", meanAndMedian(a.MTTAMeanSeconds, a.MTTAMedian), Plain},
 		{"MTTR", meanAndMedian(a.MTTRMeanSeconds, a.MTTRMedian), Plain},
-		{"False positives", ofWhole(a.FalsePositives, a.New), Plain},
+		{"False positives", marked(a.FalsePositives, a.New), Plain},
 		{"Answered within " + limit(a.ResponseLimitS), ofWhole(a.WithinResponse, a.ResponseDue), Plain},
 		{"Resolved within " + limit(a.ResolutionLimitS), ofWhole(a.WithinResolution, a.Due), Plain},
 	}}
@@ -256,6 +277,14 @@ func ofWhole(part, whole int) string {
 		return "not known"
 	}
 	return fmt.Sprintf("%s (%d of %d)", percentOf(*rate), part, whole)
+}
+
+// marked is a share of what people mark: where nobody marked anything, nobody may have looked.
+func marked(part, whole int) string {
+	if part == 0 {
+		return "not known"
+	}
+	return ofWhole(part, whole)
 }
 
 func limit(s float64) string { return Span(time.Duration(s * float64(time.Second))) }
@@ -346,7 +375,7 @@ func (w words) notifications() Section {
 func (w words) statements() Section {
 	t := Table{
 		Columns: columns("STATEMENT | TIME, SHARE, CALLS, MEAN, MEAN VS 7D, LOAD VS 7D"),
-		Empty:   "no statement was measured in this period",
+		Empty:   w.unlessLeft("no statement was measured in this period"),
 	}
 	t.Columns = append(t.Columns, Column{Name: "DATABASE"}, Column{Name: "ROLE", Wide: true}, Column{Name: "TARGET", Wide: true})
 	for _, st := range w.Statements.Top {
@@ -409,7 +438,7 @@ func (w words) capacity() Section {
 		t.Rows = append(t.Rows, w.capacityRow(c))
 	}
 	if rest := w.Capacity.Measured - len(w.Capacity.Rows); rest > 0 {
-		t.More = "and " + plural(rest, "resource", "resources") + " with more room"
+		t.More = "and " + count(rest) + " more: onevault capacity"
 	}
 	return Section{ID: "capacity", Title: "Capacity", Tables: []Table{t}}
 }
@@ -433,14 +462,22 @@ func (w words) capacityRow(c CapacityRow) []Cell {
 	if c.FullLow != "" || c.FullHigh != "" {
 		between = text(orNone(c.FullLow) + " and " + orOpen(c.FullHigh))
 	}
-	growth := optionalBytes(c.GrowthBytes)
+	growth := c.amount(c.GrowthBytes)
 	if c.Trend != "" && growth != none {
 		growth += ", " + strings.ToLower(clean(c.Trend, 20))
 	}
 	return []Cell{
 		text(strings.ToLower(clean(c.Type, 40))), text(clean(c.Name, 60)), text(clean(c.Target, 40)), used,
-		text(optionalBytes(c.SizeBytes)), text(optionalBytes(c.FreeBytes)), text(growth), full, between,
+		text(c.amount(c.SizeBytes)), text(c.amount(c.FreeBytes)), text(growth), full, between,
 	}
+}
+
+// amount is a size of the resource: bytes, or the values of a sequence.
+func (c CapacityRow) amount(v *float64) string {
+	if v != nil && c.Type == "SEQUENCE" {
+		return values(*v)
+	}
+	return optionalBytes(v)
 }
 
 func orOpen(date string) string {
@@ -561,7 +598,7 @@ func (w words) backups() Section {
 func (w words) gaps() Section {
 	coverage := Table{
 		Columns: columns("WHAT, TARGET, SINCE | TIMES, EVERY, COVERED, GAPS, LONGEST, DID NOT ANSWER"),
-		Empty:   "nothing was collected and nothing evaluated in this period",
+		Empty:   w.unlessLeft("nothing was collected and nothing evaluated in this period"),
 	}
 	for _, c := range w.Coverage {
 		covered := text(none)

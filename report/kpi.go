@@ -78,7 +78,11 @@ func (r *Report) falsePositiveKPI() KPI {
 	if rate == nil {
 		return k.unknown("no alert fired in the period")
 	}
-	k.Detail = fmt.Sprintf("%d of %d alerts were marked as such", r.Alerts.FalsePositives, r.Alerts.New)
+	// A mark is the only sign that somebody judged at all: without any, 0 % would claim too much.
+	if r.Alerts.FalsePositives == 0 {
+		return k.unknown("nobody marked any of " + plural(r.Alerts.New, "alert", "alerts") + ", and nothing says that somebody judged them")
+	}
+	k.Detail = fmt.Sprintf("%d of %s marked as such", r.Alerts.FalsePositives, plural(r.Alerts.New, "alert was", "alerts were"))
 	return k.percent(*rate, *rate < goalFalse)
 }
 
@@ -157,8 +161,11 @@ func (r *Report) storageKPI() KPI {
 func (r *Report) retentionKPI() KPI {
 	k := KPI{Key: "retention", Name: "Measurements kept", Goal: "30 days or more", Unit: "days"}
 	m := r.Monitoring
-	if m.OldestSample.IsZero() {
-		return k.unknown("nothing was ever measured")
+	switch {
+	case r.sampleless():
+		return k.unknown("no sample of that time is left in the vault")
+	case m.OldestSample.IsZero():
+		return k.unknown("nothing was measured until then")
 	}
 	kept, known := r.To.Sub(m.OldestSample), r.To.Sub(m.FirstSeen)
 	days := kept.Hours() / 24

@@ -120,7 +120,7 @@ type Alerts struct {
 	MTTAMedian       *float64 `json:"mtta_median_seconds"`
 	MTTRMeanSeconds  *float64 `json:"mttr_mean_seconds"`
 	MTTRMedian       *float64 `json:"mttr_median_seconds"`
-	FalsePositives   int      `json:"false_positives"`    // of New
+	FalsePositives   int      `json:"false_positives"`    // of New, marked; 0 does not say that somebody judged them
 	WithinResolution int      `json:"within_resolution"`  // of Due: resolved within the limit
 	Due              int      `json:"due"`                // resolved in the period, or open for longer than the limit
 	WithinResponse   int      `json:"within_response"`    // of ResponseDue: acknowledged or resolved within the limit
@@ -208,7 +208,8 @@ type Capacity struct {
 	Rows     []CapacityRow `json:"rows"`     // the first to be full first
 }
 
-// CapacityRow is the newest state of one resource.
+// CapacityRow is the newest state of one resource. Of a SEQUENCE the fields of bytes count values, as in
+// the vault.
 type CapacityRow struct {
 	Target      string    `json:"target"`
 	Type        string    `json:"type"`
@@ -321,7 +322,9 @@ type MonitoringItself struct {
 	DatabaseBytes  *float64  `json:"database_bytes"`
 	Dedicated      bool      `json:"dedicated"` // the vault has a database of its own
 	FirstSeen      time.Time `json:"first_seen,omitzero"`
-	OldestSample   time.Time `json:"oldest_sample,omitzero"`
+	OldestSample   time.Time `json:"oldest_sample,omitzero"` // before the period's end, that is still kept
+	// RolledUpHours are the hours of the period of which hourly roll-ups alone are left.
+	RolledUpHours int `json:"rolled_up_hours"`
 }
 
 // Series is a metric over the period in steps of equal length. A step without a value is a hole.

@@ -187,6 +187,18 @@ func TestCountAlerts_TellsTheStateOfThePeriodsEnd(t *testing.T) {
 	}
 }
 
+// An alert that a window hid until after the end of a past day was nobody's on that day.
+func TestCountAlerts_SuppressedUntilAfterTheEndIsSuppressed(t *testing.T) {
+	t.Parallel()
+	r := newReport()
+	hidden := fact("A", "HIGH", 30, 0, 0)
+	hidden.State, hidden.OpenedAt = "SUPPRESSED", end.Add(time.Hour)
+	r.CountAlerts([]AlertFact{hidden}, nil)
+	if a := r.Alerts; a.Suppressed != 1 || a.New != 0 || a.Open != 0 {
+		t.Errorf("got %+v", a)
+	}
+}
+
 func TestCountCoverage_FindsGapsAtTheEdgesAndWithin(t *testing.T) {
 	t.Parallel()
 	every := 5 * time.Minute
@@ -246,6 +258,38 @@ func TestJudge_KnowsTheGoals(t *testing.T) {
 		if k.Verdict != Unknown || k.Value != nil || k.Measured != "not known" || k.Detail == "" {
 			t.Errorf("%s of nothing is %+v", k.Key, k)
 		}
+	}
+}
+
+func TestJudge_WithoutAMarkNobodyKnowsOfFalsePositives(t *testing.T) {
+	t.Parallel()
+	r := newReport()
+	wrong := fact("F", "LOW", 400, 4, 8)
+	r.CountAlerts([]AlertFact{fact("A", "HIGH", 30, 0, 0), wrong}, nil)
+	if k := r.falsePositiveKPI(); k.Verdict != Unknown || k.Value != nil {
+		t.Errorf("without a mark: %+v", k)
+	}
+	wrong.FalsePositive = true
+	r.CountAlerts([]AlertFact{fact("A", "HIGH", 30, 0, 0), wrong}, nil)
+	if k := r.falsePositiveKPI(); k.Verdict != Missed || *k.Value != 50 || k.Detail != "1 of 2 alerts were marked as such" {
+		t.Errorf("with a mark: %+v", k)
+	}
+}
+
+func TestCapacity_OfASequenceIsCountedInValues(t *testing.T) {
+	t.Parallel()
+	r := newReport()
+	r.Capacity = Capacity{Measured: 1, Rows: []CapacityRow{
+		{Target: "pg-1", Type: "SEQUENCE", Name: "orders_id_seq", SizeBytes: ptr(150_000), FreeBytes: ptr(2_147_333_647), GrowthBytes: ptr(4.5e6), Utilization: ptr(0.01)},
+	}}
+	text := r.Words(time.UTC).Text()
+	for _, want := range []string{"150,000 values", "2.15 billion values", "4.5 million values"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "KiB") || strings.Contains(text, "MiB") {
+		t.Errorf("values are printed as bytes:\n%s", text)
 	}
 }
 

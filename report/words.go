@@ -112,6 +112,22 @@ func bytes(v float64) string {
 	return none // unreachable: the last unit takes what is left
 }
 
+// values prints how many values a sequence has: 1,234 values, 2.15 billion values.
+func values(v float64) string {
+	if math.Abs(v) < 1e6 {
+		return significant(v) + " values"
+	}
+	v /= 1e6
+	unit := "million"
+	for _, larger := range []string{"billion", "trillion", "quadrillion", "quintillion"} {
+		if math.Abs(v) < 1000 {
+			break
+		}
+		v, unit = v/1000, larger
+	}
+	return significant(v) + " " + unit + " values"
+}
+
 func optionalBytes(v *float64) string {
 	if v == nil {
 		return none

@@ -273,7 +273,7 @@ func (q *reportReader) monitoring(ctx context.Context) error {
 	present := time.Since(q.r.To) < time.Hour
 	found, err := rowsOf(ctx, q, func(row pgx.CollectableRow) (m report.MonitoringItself, err error) {
 		var first, oldest Timestamp
-		err = row.Scan(&m.SlowestQuery, &m.SlowestQueryMS, &m.VaultBytes, &m.DatabaseBytes, &m.Dedicated, &first, &oldest)
+		err = row.Scan(&m.SlowestQuery, &m.SlowestQueryMS, &m.VaultBytes, &m.DatabaseBytes, &m.Dedicated, &first, &oldest, &m.RolledUpHours)
 		m.FirstSeen, m.OldestSample = first.Time, oldest.Time
 		return m, err
 	}, reportMonitoringSQL, q.r.From, q.r.To, present)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -475,4 +476,63 @@ func TestReport_IsNotForReadersOfSingleTenants(t *testing.T) {
 			t.Errorf("a reader sees %d rows of %s, %v", seen, table, err)
 		}
 	}
+}
+
+// A day whose samples have left in part is told from where they begin: no gap, no silence, but a note.
+func TestReport_SaysWhatIsKeptInRollUpsAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := noon()
+	for at := to.Add(-3 * time.Hour); at.Before(to); at = at.Add(5 * time.Minute) {
+		f.sampleAt(at, "target_reachable", 1)
+	}
+	f.exec(`SET session_replication_role = replica`) // a hub is as old as the vault
+	f.exec(`UPDATE monitoring.system_health_metric_h SET load_date = $1::timestamptz - interval '9 days'`, to)
+	f.exec(`RESET session_replication_role`)
+	f.exec(`INSERT INTO monitoring.system_health_metric_hourly_s
+			(health_metric_hk, hash_diff, metric_name, metric_category, hour_start, sample_count, value_count, normal_count, warning_count, critical_count, unknown_count, first_sample_at, last_sample_at)
+		SELECT h.health_metric_hk, '\x', 'target_reachable', 'AVAILABILITY', hour, 12, 12, 12, 0, 0, 0, hour, hour + interval '55 minutes'
+		  FROM monitoring.system_health_metric_h h, generate_series($1::timestamptz - interval '6 hours', $1::timestamptz - interval '1 hour', interval '1 hour') AS hour`, to)
+	day, err := report.Between(to.Add(-6*time.Hour), to, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.reportOf(day)
+	if r.Monitoring.RolledUpHours != 3 || len(r.Gaps) != 0 || len(r.Coverage) != 1 || !r.Coverage[0].Since.Equal(to.Add(-3*time.Hour)) {
+		t.Errorf("%d hours in roll-ups alone, coverage %+v, gaps %+v", r.Monitoring.RolledUpHours, r.Coverage, r.Gaps)
+	}
+	if text := r.Words(time.UTC).Text(); !strings.Contains(text, "3 hours of this period are kept as hourly roll-ups alone") || !strings.Contains(text, "from "+to.Add(-3*time.Hour).Format("2006-01-02 15:04")+" on") {
+		t.Errorf("the report does not say so:\n%s", text)
+	}
+	gone, err := report.Between(to.Add(-6*time.Hour), to.Add(-4*time.Hour), time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = f.reportOf(gone)
+	if text := r.Words(time.UTC).Text(); r.Monitoring.RolledUpHours != 2 || !strings.Contains(text, "no sample of this period is left in the vault") || strings.Contains(text, "nothing was measured") {
+		t.Errorf("%d hours in roll-ups alone:\n%s", r.Monitoring.RolledUpHours, text)
+	}
+}
+
+// The statements that set a vault up are no questions of the monitoring, however often they ran.
+func TestReport_SetUpScriptsAreNoMonitoringQueries(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := noon()
+	for key, s := range map[string]struct {
+		text string
+		ms   float64
+	}{
+		"SETUP": {"-- Put again\nCREATE OR REPLACE FUNCTION monitoring.f()", 5000},
+		"ASK":   {"SELECT * FROM monitoring.active_alerts_dashboard", 20},
+	} {
+		f.exec(`INSERT INTO monitoring.performance_metric_h (performance_metric_hk, performance_metric_bk) VALUES (util.hash_binary($1), $1)`, key)
+		f.exec(`INSERT INTO monitoring.performance_metric_s (performance_metric_hk, hash_diff, query_text, total_time_ms, calls, measurement_period_start, measurement_period_end)
+			VALUES (util.hash_binary($1), '\x', $2, $3, 2, $4::timestamptz - interval '10 minutes', $4::timestamptz - interval '5 minutes')`, key, s.text, s.ms, to)
+	}
+	period, err := report.Between(to.Add(-time.Hour), to, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured(t, "slowest monitoring query", f.reportOf(period).Monitoring.SlowestQueryMS, 10)
 }

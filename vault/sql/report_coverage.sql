@@ -33,9 +33,12 @@ sample AS MATERIALIZED (
 ),
 watched AS MATERIALIZED (
     -- Each target that was watched in the period or in the week before; since when: the period's beginning,
-    -- or when it was first known. Nothing in the whole period is the longest gap.
+    -- or when it was first known. Nothing in the whole period is the longest gap; samples that were taken and
+    -- have left (their roll-ups tell) are none.
     SELECT k.what, t.target_name, p.seconds AS pace_s,
-           CASE WHEN earlier.yes THEN $1 ELSE greatest($1, least(t.since, first.at)) END AS since
+           CASE WHEN earlier.yes THEN $1
+                WHEN rolled.up AND first.at IS NOT NULL THEN first.at
+                ELSE greatest($1, least(t.since, first.at)) END AS since
       FROM target t, pace p, (VALUES ('collection'), ('evaluation')) AS k (what)
      CROSS JOIN LATERAL (SELECT min(s.at) AS at FROM sample s WHERE s.what = k.what AND s.target_name = t.target_name) AS first
      CROSS JOIN LATERAL (
@@ -53,6 +56,15 @@ watched AS MATERIALIZED (
                              AND e.load_end_date IS NULL
                              AND e.evaluated_at >= $1::timestamptz - interval '7 days'
                              AND e.evaluated_at < $1) END AS yes) AS earlier
+     CROSS JOIN LATERAL (
+               SELECT EXISTS (
+                          SELECT FROM monitoring.system_health_metric_h h
+                            JOIN monitoring.system_health_metric_hourly_s r USING (health_metric_hk)
+                           WHERE h.target_name = t.target_name
+                             AND r.load_end_date IS NULL
+                             AND r.hour_start >= $1
+                             AND r.hour_start < $2
+                             AND r.hour_start + interval '1 hour' <= first.at) AS up) AS rolled
      WHERE first.at IS NOT NULL OR earlier.yes
 )
 SELECT w.what, w.target_name, w.since,

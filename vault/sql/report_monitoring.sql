@@ -41,4 +41,15 @@ SELECT coalesce((SELECT what FROM slowest), '') AS slowest_query,
                       AND n.nspname !~ '^pg_(temp|toast)'
                       AND NOT (n.nspname = 'public' AND c.relname IN ('onevault_migrations', 'onevault_functions'))) AS dedicated,
        (SELECT min(h.load_date) FROM monitoring.system_health_metric_h h) AS first_seen,
-       (SELECT min(s.measurement_timestamp) FROM monitoring.system_health_metric_s s WHERE s.load_end_date IS NULL AND s.measurement_timestamp < $2) AS oldest_sample
+       (SELECT min(s.measurement_timestamp) FROM monitoring.system_health_metric_s s WHERE s.load_end_date IS NULL AND s.measurement_timestamp < $2) AS oldest_sample,
+       -- Hours whose samples have left: those that ended before the first sample that is kept.
+       (SELECT count(DISTINCT r.hour_start)
+          FROM monitoring.system_health_metric_hourly_s r
+         WHERE r.load_end_date IS NULL
+           AND r.hour_start >= $1
+           AND r.hour_start < $2
+           AND r.hour_start + interval '1 hour' <= coalesce((SELECT min(s.measurement_timestamp)
+                                                               FROM monitoring.system_health_metric_s s
+                                                              WHERE s.load_end_date IS NULL
+                                                                AND s.measurement_timestamp >= $1
+                                                                AND s.measurement_timestamp < $2), 'infinity')) AS rolled_up_hours
