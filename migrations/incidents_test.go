@@ -332,6 +332,33 @@ func TestIncident_CommandsTellWhoWasFirst(t *testing.T) {
 	refused(t, db, "P0002", []string{"hash key NULL"}, "SELECT monitoring.resolve_incident(NULL, 'dana')")
 }
 
+// An INSERT by hand that says neither who nor when: the login did it, now, and commands go on as before.
+func TestIncident_ByHandWithoutAnActorIsTheLogins(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	db := listen(t, address)
+	hk := incidentOf(t, db, alertOf(t, db, "A", "HIGH", "local", nil))
+	exec(t, db, `
+		INSERT INTO monitoring.incident_s
+		SELECT (jsonb_populate_record(s, jsonb_build_object('load_date', NULL, 'incident_status', 'INVESTIGATING', 'assigned_to', 'erin',
+		                                                    'changed_by', NULL, 'changed_via', NULL, 'changed_at', NULL, 'record_source', 'BY_HAND'))).*
+		  FROM monitoring.incident_s s WHERE incident_hk = $1 AND load_end_date IS NULL`, hk)
+	login := value[string](t, db, "SELECT session_user")
+	if got := currentIncident(t, db, hk); got.RespondedBy != login {
+		t.Errorf("responded: %q, want %q", got.RespondedBy, login)
+	}
+	if via := value[string](t, db, "SELECT changed_by || ' ' || changed_via FROM monitoring.incident_s WHERE load_end_date IS NULL"); via != login+" psql:"+login {
+		t.Errorf("changed by %q", via)
+	}
+	db.heard()
+	if got := value[*bool](t, db, "SELECT monitoring.assign_incident($1, 'dana', 'erin')", hk); got == nil || *got {
+		t.Errorf("assigned once more: %v", got)
+	}
+	if said := db.heard(); !strings.Contains(said, "is assigned to erin already") {
+		t.Errorf("said %q", said)
+	}
+}
+
 func TestIncident_FirstResponseIsANoteAnAssignmentOrTakingIt(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

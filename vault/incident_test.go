@@ -149,8 +149,8 @@ func TestIncidents_MostUrgentFirstAndTheResolvedLast(t *testing.T) {
 func TestIncidentTimeline_TellsWhatHappenedInItsOrder(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	one, two := f.fire("ONE"), f.fire("TWO")
-	made := f.incidentOf(one)
+	one, two, three := f.fire("ONE"), f.fire("TWO"), f.fire("THREE")
+	made := f.incidentOf(one, three)
 	ctx := t.Context()
 	say := func(kind incident.Kind, text string) {
 		t.Helper()
@@ -160,7 +160,7 @@ func TestIncidentTimeline_TellsWhatHappenedInItsOrder(t *testing.T) {
 	}
 	say(incident.Noted, "looking")
 	say(incident.Assigned, "erin")
-	if n, err := f.store.LinkAlerts(ctx, made, f.listed(one, two), "dana", "the same cause"); err != nil || n != 1 {
+	if n, err := f.store.LinkAlerts(ctx, made, f.listed(one, two), "erin", "the same cause"); err != nil || n != 1 {
 		t.Errorf("linked %d, %v", n, err)
 	}
 	if n, err := f.store.UnlinkAlerts(ctx, made, f.listed(two), "dana", "it is not"); err != nil || n != 1 {
@@ -183,10 +183,12 @@ func TestIncidentTimeline_TellsWhatHappenedInItsOrder(t *testing.T) {
 		got = append(got, strings.TrimSpace(m.Kind+" "+m.What+" "+m.Actor+" "+m.Details))
 	}
 	id := func(key string) string { return f.listed(key)[0].ID }
+	// What came together is one entry, in the order of the hash keys and so of the ids.
+	together := strings.Join(slices.Sorted(slices.Values([]string{id(one), id(three)})), ", ")
 	want := []string{
-		"STATE OPEN dana Primary is slow", "ALERT JOINED  " + id(one),
+		"STATE OPEN dana Primary is slow", "ALERT JOINED dana " + together,
 		"STATE INVESTIGATING dana", "NOTE NOTE dana looking", "ASSIGNED erin dana",
-		"ALERT JOINED  " + id(two) + ": the same cause", "ALERT LEFT  " + id(two) + ": it is not",
+		"ALERT JOINED erin " + id(two) + ": the same cause", "ALERT LEFT dana " + id(two) + ": it is not",
 		"STATE RESOLVED dana restarted", "STATE REOPENED dana", "NOTE NOTE dana it is back", "STATE RESOLVED dana restarted again",
 		"STATE CLOSED dana a long transaction",
 	}
@@ -194,7 +196,7 @@ func TestIncidentTimeline_TellsWhatHappenedInItsOrder(t *testing.T) {
 		t.Errorf("timeline\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
 	alerts, err := f.store.IncidentAlerts(ctx, made)
-	if err != nil || len(alerts) != 2 || alerts[0].ID != id(one) || !alerts[0].Until.IsZero() || alerts[1].Until.IsZero() || alerts[1].Reason != "it is not" {
+	if err != nil || len(alerts) != 3 || !alerts[0].Until.IsZero() || alerts[2].ID != id(two) || alerts[2].Until.IsZero() || alerts[2].Reason != "it is not" {
 		t.Errorf("alerts %+v, %v", alerts, err)
 	}
 }

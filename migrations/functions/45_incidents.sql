@@ -159,6 +159,10 @@ BEGIN
             USING ERRCODE = '55000', HINT = 'Legal are OPEN to INVESTIGATING or RESOLVED, INVESTIGATING to RESOLVED, RESOLVED to INVESTIGATING (reopened) or CLOSED.';
     END IF;
 
+    IF NEW.changed_by IS NULL THEN
+        NEW.changed_by := session_user;
+        NEW.changed_via := coalesce(NEW.changed_via, 'psql:' || session_user);
+    END IF;
     IF c.incident_status = 'RESOLVED' AND NEW.incident_status = 'INVESTIGATING' THEN
         NEW.reopened_at := v_at;
         NEW.resolved_timestamp := NULL;
@@ -738,8 +742,8 @@ BEGIN
         c.incident_status := 'INVESTIGATING';  -- whoever writes has responded
     WHEN 'ASSIGNED' THEN
         -- The second half: the same assignment, written again by a retry.
-        changed := c.assigned_to IS DISTINCT FROM p_text AND c.incident_status <> 'CLOSED'
-                   OR c.assigned_to = p_text AND v_before.changed_at = p_at AND v_before.changed_by = p_actor;
+        changed := coalesce(c.assigned_to IS DISTINCT FROM p_text AND c.incident_status <> 'CLOSED'
+                            OR c.assigned_to = p_text AND v_before.changed_at = p_at AND v_before.changed_by = p_actor, false);
         message := CASE WHEN changed THEN format('%s is assigned to %s', v_id, p_text)
                         WHEN c.incident_status = 'CLOSED' THEN format('%s is CLOSED and cannot be assigned', v_id)
                         ELSE format('%s is assigned to %s already', v_id, p_text) END;
@@ -853,7 +857,9 @@ CREATE OR REPLACE FUNCTION monitoring.assign_incident(p_incident_hk bytea, p_act
     AS $$
 BEGIN
     PERFORM monitoring.require_actor(p_actor, 'p_actor');
-    PERFORM monitoring.require_actor(p_assigned_to, 'p_assigned_to');
+    IF coalesce(btrim(p_assigned_to), '') = '' THEN
+        RAISE EXCEPTION 'p_assigned_to is empty' USING ERRCODE = '22023', HINT = 'Say who is to work on it.';
+    END IF;
     PERFORM monitoring.check_incident_text('p_assigned_to', p_assigned_to, 100);
     RETURN monitoring.command_incident('ASSIGNED', p_incident_hk, p_actor, p_assigned_to);
 END

@@ -196,10 +196,10 @@ WITH defaults (definition_key, alert_name, alert_description,
          'PERFORMANCE', 'HIGH', 'notifications', 'notification_pending_count > threshold_value', 'notification_pending_count == 0', 10, '>',
          5, 5, 0, 60, true, 60, 'OK', 15,
          'Messages were begun and nobody knows whether they arrived: a provider hangs, or the workers do. Look: `onevault doctor`; the alerts'' workflows in the Temporal UI; the providers'' status pages. Do: restart stuck workers, disable a channel that hangs so that others are used, tell those on call by telephone.'),
-        ('INCIDENT_SLA_BREACH', 'Incident Overdue', 'An incident was not answered or not resolved in the time that its priority allows',
+        ('INCIDENT_SLA_BREACH', 'Incident Overdue', 'An incident was not answered within 30 minutes, or not resolved within 4 hours',
          'PERFORMANCE', 'HIGH', 'incidents', 'incidents_overdue_response > 0 || incidents_overdue_resolution > 0', NULL, NULL, '>',
          5, 0, 0, 240, true, 30, 'OK', 15,
-         'People were told of an incident and nobody took it, or it lasts longer than was promised. Look: `onevault incident list`: which, who is assigned, what its last note says. Do: take it, call the next one on call, or lower its priority with a reason.')
+         'People were told of an incident and nobody took it, or it lasts longer than was promised. Look: `onevault incident list`: which, who is assigned, what its last note says. Do: take it, call the next one on call, or resolve it when it is over: `onevault incident take`, `onevault incident resolve`.')
 ),
 new_hubs AS (
     INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk, record_source)

@@ -39,12 +39,18 @@ SELECT at, recorded_at, kind, what, actor, via, details
           FROM monitoring.incident_note_s n
          WHERE n.incident_hk = $1 AND n.load_end_date IS NULL
         UNION ALL
-        SELECT coalesce(e.effective_to, e.effective_from), e.load_date, 'ALERT',
-               CASE WHEN e.effective_to IS NULL THEN 'JOINED' ELSE 'LEFT' END, '', '',
-               concat_ws(': ', string_agg(monitoring.alert_short_id(l.alert_instance_hk), ', ' ORDER BY l.alert_instance_hk), e.reason), 4
-          FROM monitoring.alert_incident_l l
-          JOIN monitoring.alert_incident_eff_s e USING (link_alert_incident_hk)
-         WHERE l.incident_hk = $1
-         GROUP BY e.effective_from, e.effective_to, e.load_date, e.reason
+        SELECT together.at, together.recorded_at, 'ALERT', together.what, coalesce(by.changed_by, ''), coalesce(by.changed_via, ''), together.details, 4
+          FROM (
+                SELECT coalesce(e.effective_to, e.effective_from) AS at, min(e.load_date) AS recorded_at,
+                       CASE WHEN e.effective_to IS NULL THEN 'JOINED' ELSE 'LEFT' END AS what,
+                       concat_ws(': ', string_agg(monitoring.alert_short_id(l.alert_instance_hk), ', ' ORDER BY l.alert_instance_hk), e.reason) AS details
+                  FROM monitoring.alert_incident_l l
+                  JOIN monitoring.alert_incident_eff_s e USING (link_alert_incident_hk)
+                 WHERE l.incident_hk = $1
+                 -- Each row has a load date of its own; what came or left at one moment is one entry.
+                 GROUP BY 1, 3, e.reason) AS together
+          LEFT JOIN LATERAL (
+                    -- Who linked wrote a version of the incident at the same moment.
+                    SELECT v.changed_by, v.changed_via FROM versions v WHERE v.changed_at = together.at ORDER BY v.load_date LIMIT 1) AS by ON true
        ) AS moments
  ORDER BY at, rank, recorded_at
