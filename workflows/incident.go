@@ -56,7 +56,8 @@ type incidentRun struct {
 // pendingChange is a change on its way into the vault.
 type pendingChange struct {
 	incident.Change
-	changed bool // it took effect
+	changed bool  // it took effect
+	refused error // why the vault will never take it
 }
 
 func (r *incidentRun) setup(ctx workflow.Context) error {
@@ -137,6 +138,9 @@ func (r *incidentRun) command(ctx workflow.Context, kind incident.Kind, c incide
 	if err := workflow.Await(ctx, func() bool { return r.written >= mark || r.late }); err != nil {
 		return incident.Answer{}, err
 	}
+	if change.refused != nil {
+		return incident.Answer{}, temporal.NewApplicationError("the vault refused it: "+rootMessage(change.refused), activities.ErrorVaultRefused)
+	}
 	return incident.Answer{Incident: r.state, Changed: change.changed}, nil
 }
 
@@ -186,7 +190,7 @@ func (r *incidentRun) record(ctx workflow.Context) {
 		out, err := r.write(ctx, in)
 		r.late = false
 		if next != nil {
-			next.changed = err == nil && out.Changed
+			next.changed, next.refused = err == nil && out.Changed, err
 			r.written++
 		}
 		switch {

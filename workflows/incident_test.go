@@ -467,8 +467,9 @@ func TestIncident_WhatTheVaultNeverTakesHoldsUpNothing(t *testing.T) {
 	w.env.RegisterDelayedCallback(func() { after = w.standing() }, 2*time.Minute)
 	w.close(5 * time.Minute)
 	w.run()
-	if noted.Changed {
-		t.Error("the note is said to be written")
+	var refused *temporal.ApplicationError
+	if !errors.As(noted.err, &refused) || refused.Type() != activities.ErrorVaultRefused || !strings.Contains(refused.Message(), "value too long") {
+		t.Errorf("whoever wrote the note hears %v of %+v", noted.err, noted.Answer)
 	}
 	if after.Incident.Status != incident.StatusOpen || after.Unrecorded != 0 {
 		t.Errorf("after the refusal: %+v", after)

@@ -121,7 +121,8 @@ func (t Temporal) Status(ctx context.Context, workflowID string) (alert.GroupSta
 	return status, nil
 }
 
-// classify tells the errors apart that a caller treats differently; all others stay as they are.
+// classify tells the errors apart that a caller treats differently. Of a workflow's other refusals the
+// message is left; all else stays as it is.
 func classify(err error) error {
 	var (
 		refused     *temporal.ApplicationError
@@ -135,6 +136,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %s", ErrConflict, refused.Message())
 	case errors.As(err, &refused) && refused.Type() == workflows.ErrorNotFound:
 		return fmt.Errorf("%w: %s", ErrNotCarried, refused.Message())
+	case errors.As(err, &refused): // its type and whether Temporal would retry it say nothing to a person
+		return errors.New(refused.Message())
 	case errors.As(err, &notFound):
 		return ErrNotRunning
 	case errors.As(err, &unavailable), errors.As(err, &deadline), errors.As(err, &timedOut), errors.Is(err, context.DeadlineExceeded):
