@@ -218,7 +218,7 @@ type incidentAction struct {
 func incidentActions() []incidentAction {
 	return []incidentAction{
 		{"take", incident.UpdateTake, incident.Taken, "Take an incident: somebody is at it", "what the others should know", ""},
-		{"note", incident.UpdateNote, incident.Noted, "Write a note; on an open incident it is the first response", "", "TEXT"},
+		{"note", incident.UpdateNote, incident.Noted, "Write a note; on an open incident it is the first response", "the note, instead of TEXT", "TEXT"},
 		{"assign", incident.UpdateAssign, incident.Assigned, "Give an incident to somebody", "", "PERSON"},
 		{"resolve", incident.UpdateResolve, incident.Resolved, "Resolve an incident; its alerts stay as they are", "what it was and what was done", ""},
 		{"reopen", incident.UpdateReopen, incident.Reopened, "Take a resolved incident up again", "why", ""},
@@ -237,8 +237,13 @@ The incident's workflow answers; where it cannot, the change is made in the vaul
 it when it runs. While the vault is down a whole short id (I-7F3K) still works.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if action.argument != "" {
+			switch {
+			case len(args) == 2 && message != "":
+				return usage(fmt.Errorf("two texts: %q and, by -m, %q", args[1], message))
+			case len(args) == 2:
 				message = args[1]
+			case action.argument != "" && message == "":
+				return usage(fmt.Errorf("%s is missing: onevault incident %s %s %s", action.argument, action.verb, args[0], action.argument))
 			}
 			signed, err := a.sign(actor, message)
 			if err != nil {
@@ -248,8 +253,9 @@ it when it runs. While the vault is down a whole short id (I-7F3K) still works.`
 		},
 	}
 	if action.argument != "" {
-		cmd.Args = cobra.ExactArgs(2)
-	} else {
+		cmd.Args = cobra.RangeArgs(1, 2)
+	}
+	if action.message != "" {
 		cmd.Flags().StringVarP(&message, "message", "m", "", action.message)
 	}
 	a.actorFlag(cmd, &actor)

@@ -165,7 +165,8 @@ func TestIncident_IsWorkedOnWithoutTemporal(t *testing.T) {
 	}{
 		{"close $", exitConflict, id + " is OPEN and cannot become CLOSED; resolve it first"},
 		{"reopen $", exitConflict, "there is nothing to reopen"},
-		{"note $", exitUsage, "accepts 2 arg(s)"},
+		{"note $", exitUsage, "TEXT is missing"},
+		{"note $ -m by_message", exitDone, "noted on " + id + " by dana"},
 		{"note $ _", exitUsage, "the note is empty"},
 		{"note $ looking", exitDone, "noted on " + id + " by dana" + workflowHears},
 		{"take $", exitDone, id + " was taken by dana "},
