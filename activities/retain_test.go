@@ -338,6 +338,41 @@ func TestRetention_RowsThatCameAfterTheArchiveAreNotDropped(t *testing.T) {
 	}
 }
 
+// In such a transaction the digest would be taken of what stood before the late row came, and the row
+// would go with its partition.
+func TestRetention_ATransactionThatSeesNoLateRowsDropsNothing(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	week := a.fill(60, 2)
+	part := a.only("system_health_metric_s")
+	out, err := a.archive(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
+		tx, err := a.db.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "SELECT count(*) FROM monitoring.archive_s"); err != nil { // its snapshot
+			t.Fatal(err)
+		}
+		a.exec(`INSERT INTO monitoring.system_health_metric_s (health_metric_hk, hash_diff, metric_name, metric_category, metric_value, measurement_timestamp)
+			VALUES (util.hash_binary('LOCAL||HEALTH||ONE||SYSTEM'), '\x01', 'one', 'PERFORMANCE', 5, $1)`, week.Add(time.Hour+time.Second))
+		_, err = tx.Exec(t.Context(), "SELECT monitoring.drop_archived($1)", out.Name)
+		a.wantError(err, "drop_archived in a transaction that is "+strings.ToUpper(string(level)))
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What the worker does is not such a transaction, whatever the database's default is.
+	a.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''serializable''', current_database()); END $$`)
+	a.db.Reset()
+	if left := a.leave(part); left.Rows != out.Rows+2 {
+		t.Errorf("%d rows left, want %d", left.Rows, out.Rows+2)
+	}
+}
+
 func TestRetention_NothingUnverifiedOrYoungIsDropped(t *testing.T) {
 	t.Parallel()
 	a := newAttic(t)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 const name = "samples_s/samples_s_p20260105"
@@ -92,6 +94,110 @@ func TestWrite_NeverOverwritesOtherRows(t *testing.T) {
 			t.Errorf("%q holds %q, %v; want %s", suffix, text, err, want)
 		}
 	}
+}
+
+// A writer that dies while it moves an older archive aside leaves it so that the next one goes on.
+func TestWrite_LosesNoOlderRowsWhenItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	d := NewDir(t.TempDir())
+	write(t, d, "old,1\n", 1)
+	base := strings.TrimSuffix(d.Path(name), ".csv.zst")
+	inTheWay := base + ".replaced-1.csv.zst"
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write(name, header(), []Source{source("samples_h", "key,1\n", 1), source("samples_s", "new,1\n", 1)}); err == nil {
+		t.Fatal("nothing was in the way")
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d, "new,1\n", 1)
+	for suffix, want := range map[string]string{".replaced-1": "old,1", "": "new,1"} {
+		wantRows(t, base+suffix, want)
+	}
+}
+
+// Of an archive whose manifest can no longer be read everything is kept, its keys as well.
+func TestWrite_KeepsTheFilesOfAnUnreadableManifest(t *testing.T) {
+	t.Parallel()
+	d := NewDir(t.TempDir())
+	write(t, d, "old,1\n", 1)
+	base := strings.TrimSuffix(d.Path(name), ".csv.zst")
+	manifest, err := os.ReadFile(base + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, base+".json", func(b []byte) []byte { return b[:40] })
+	write(t, d, "new,1\n", 1)
+	change(t, base+".replaced-1.json", func([]byte) []byte { return manifest })
+	wantRows(t, base+".replaced-1", "old,1")
+}
+
+func wantRows(t *testing.T, base, want string) {
+	t.Helper()
+	found, err := Verify(base + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := found.Open(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%s holds %q, %v; want %s", base, text, err, want)
+	}
+}
+
+// What grows far beyond what its manifest says is given up at once, and nothing asks for much memory.
+func TestVerify_GivesUpWhatGrowsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	d := NewDir(t.TempDir())
+	write(t, d, twoRows, 2)
+	path := d.Path(name)
+	bomb := func(options ...zstd.EOption) int64 {
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := zstd.NewWriter(file, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zeros := make([]byte, 1<<20)
+		for range 256 {
+			if _, err := w.Write(zeros); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(w.Close(), file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := readManifest(strings.TrimSuffix(path, ".csv.zst") + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Archive{Manifest: found, base: strings.TrimSuffix(path, ".csv.zst")}.Open(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n, err := io.Copy(io.Discard, r)
+		if err == nil {
+			t.Error("a bomb passed")
+		}
+		return n
+	}
+	if n := bomb(); n > 1<<20 {
+		t.Errorf("%d bytes were read of %d that the manifest names", n, len(twoRows))
+	}
+	if n := bomb(zstd.WithWindowSize(256 << 20)); n != 0 {
+		t.Errorf("%d bytes were read through a window of 256 MiB", n)
+	}
+	change(t, strings.TrimSuffix(path, ".csv.zst")+".json", func(b []byte) []byte { return append(b, make([]byte, maxManifest)...) })
+	_, err := Verify(path)
+	wantError(t, err, "larger than 16 MiB")
 }
 
 func TestWrite_RefusesACountThatIsNotWhatCame(t *testing.T) {

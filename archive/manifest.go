@@ -77,8 +77,8 @@ func (m Manifest) sameRows(other Manifest) bool {
 // names are those that an archive may have: no path leads out of the directory.
 var names = regexp.MustCompile(`^[a-z0-9_]{1,63}/[a-z0-9_]{1,80}(\.[0-9]{1,5})?$`)
 
-// suffixes are those that a manifest may name.
-var suffixes = regexp.MustCompile(`^(\.[a-z0-9_]{1,63}\.[a-z0-9_]{1,63}\.keys)?\.csv\.zst$`)
+// allowedSuffixes are those that a manifest may name.
+var allowedSuffixes = regexp.MustCompile(`^(\.[a-z0-9_]{1,63}\.[a-z0-9_]{1,63}\.keys)?\.csv\.zst$`)
 
 const (
 	rowsSuffix     = ".csv.zst"
@@ -96,7 +96,7 @@ func (m Manifest) check() error {
 	for i, f := range m.Files {
 		rows := i == len(m.Files)-1
 		switch {
-		case !suffixes.MatchString(f.Suffix), rows != (f.Suffix == rowsSuffix):
+		case !allowedSuffixes.MatchString(f.Suffix), rows != (f.Suffix == rowsSuffix):
 			return fmt.Errorf("its file %d is %q: not a name that an archive gives", i+1, f.Suffix)
 		case len(f.Columns) == 0:
 			return fmt.Errorf("its file %s has no columns", f.Suffix)

@@ -69,9 +69,16 @@ func (d Dir) Verify(name string) (Archive, error) {
 }
 
 func readManifest(path string) (Manifest, error) {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("read the manifest: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxManifest+1))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return Manifest{}, fmt.Errorf("read the manifest: %w", err)
+	}
+	if len(text) > maxManifest {
+		return Manifest{}, fmt.Errorf("%s is no manifest: it is larger than %d MiB", path, maxManifest>>20)
 	}
 	var m Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -102,12 +109,20 @@ func (a Archive) Open(i int) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("read the archive: %w", err)
 	}
 	r := &reader{file: file, path: path, want: f, onDisk: newMeter(nil), plain: newMeter(nil), rows: newRowCounter()}
-	r.decompressor, err = zstd.NewReader(io.TeeReader(file, r.onDisk), zstd.WithDecoderConcurrency(1))
+	r.decompressor, err = zstd.NewReader(io.TeeReader(file, r.onDisk), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), file.Close())
 	}
 	return r, nil
 }
+
+const (
+	// maxWindow is the memory that a compressed file may ask for; ours ask for 8 MiB.
+	maxWindow = 32 << 20
+	// maxHeader bounds the first line of a CSV, and maxManifest a manifest: both are read into memory.
+	maxHeader   = 1 << 20
+	maxManifest = 16 << 20
+)
 
 // reader counts and sums what passes.
 type reader struct {
@@ -124,6 +139,9 @@ func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.decompressor.Read(p)
 	for _, w := range []io.Writer{r.plain, r.rows} {
 		_, _ = w.Write(p[:n]) // into memory: cannot fail
+	}
+	if r.plain.n > r.want.CSVBytes { // a small file can hold terabytes
+		return n, &Damage{r.path, "CSV's size in bytes", fmt.Sprint(r.want.CSVBytes), "more"}
 	}
 	switch {
 	case err == nil:
@@ -224,7 +242,7 @@ func newRowCounter() *rowCounter { return &rowCounter{} }
 
 func (c *rowCounter) Write(p []byte) (int, error) {
 	for _, b := range p {
-		if c.lines == 0 && b != '\n' {
+		if c.lines == 0 && b != '\n' && len(c.first) < maxHeader {
 			c.first = append(c.first, b)
 		}
 		switch b {

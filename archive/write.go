@@ -143,21 +143,39 @@ func moveAside(base string, coming Manifest) error {
 			return fmt.Errorf("move an older archive aside: %w", err)
 		}
 	}
-	// The manifest goes first: until it stands at its new place the archive counts as unfinished at both,
-	// and what is left of it is found by its name.
-	suffixes := []string{manifestSuffix}
-	for _, f := range old.Files {
-		suffixes = append(suffixes, f.Suffix)
+	// The manifest goes last: who dies before leaves it where the next writer finds it and goes on. Without
+	// it the rows that are still here would pass for those of a writer that never finished.
+	suffixes, err := suffixesOf(base, old)
+	if err != nil {
+		return err
 	}
-	if len(old.Files) == 0 {
-		suffixes = append(suffixes, rowsSuffix)
-	}
-	for _, suffix := range suffixes {
+	for _, suffix := range append(suffixes, manifestSuffix) {
 		if err := os.Rename(base+suffix, mark+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("move an older archive aside: %w", err)
 		}
 	}
 	return syncDir(filepath.Dir(base))
+}
+
+// suffixesOf lists the files of an archive, whose manifest may be unreadable.
+func suffixesOf(base string, m Manifest) ([]string, error) {
+	var suffixes []string
+	for _, f := range m.Files {
+		suffixes = append(suffixes, f.Suffix)
+	}
+	if len(suffixes) > 0 {
+		return suffixes, nil
+	}
+	keys, err := filepath.Glob(base + ".*.keys" + rowsSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("look for the files of %s: %w", base, err)
+	}
+	for _, path := range keys {
+		if suffix := strings.TrimPrefix(path, base); allowedSuffixes.MatchString(suffix) {
+			suffixes = append(suffixes, suffix)
+		}
+	}
+	return append(suffixes, rowsSuffix), nil
 }
 
 // finish gives the files their names and writes the manifest, by which the archive exists.

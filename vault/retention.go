@@ -547,9 +547,10 @@ func (s *Store) Stats(ctx context.Context) ([]TableStats, Sizes, error) {
 	return tables, sizes, nil
 }
 
-// long runs a transaction that may take its time. The functions' refusals keep their words.
+// long runs a transaction that may take its time. The functions' refusals keep their words. Each statement
+// sees what was committed before it, whatever the database's own default is: what drops rows must see all.
 func (s *Store) long(ctx context.Context, do func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '"+longStatement+"'"); err != nil {
 			return err
 		}

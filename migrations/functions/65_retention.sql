@@ -696,6 +696,20 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.drop_partition(text) IS 'Drops a partition without keeping readers waiting for long. Only drop_archived and drop_empty_partition call it.';
 
+CREATE OR REPLACE FUNCTION monitoring.require_read_committed(p_what text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'monitoring.% in a transaction that is %: rows that came after its snapshot would be lost unseen',
+            p_what, upper(current_setting('transaction_isolation'))
+            USING ERRCODE = '25001', HINT = 'Call it in a transaction of its own: BEGIN ISOLATION LEVEL READ COMMITTED.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.require_read_committed(text) IS
+    'Raises 25001 where a statement would not see what others committed before it: what drops rows must have seen all of them.';
+
 CREATE OR REPLACE FUNCTION monitoring.drop_empty_partition(p_table text, p_partition text) RETURNS boolean
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -705,6 +719,7 @@ CREATE OR REPLACE FUNCTION monitoring.drop_empty_partition(p_table text, p_parti
 DECLARE
     v_rows boolean;
 BEGIN
+    PERFORM monitoring.require_read_committed('drop_empty_partition');
     IF NOT EXISTS (SELECT FROM monitoring.partitions() AS p, LATERAL monitoring.retention_setting(p.table_name) AS s
                     WHERE p.table_name = p_table AND p.partition_name = p_partition AND p.range_to <= now() - s.keep) THEN
         RETURN false;  -- gone already, or not due
@@ -733,6 +748,7 @@ DECLARE
     v_deleted bigint;
     v_other   record;
 BEGIN
+    PERFORM monitoring.require_read_committed('drop_archived');
     -- A first call that its worker did not live to hear the end of may still be at work.
     PERFORM pg_advisory_xact_lock(hashtextextended('monitoring.drop_archived', 0));
     SELECT * INTO v_archive FROM monitoring.archive_s a WHERE a.archive_hk = util.hash_binary(p_name) AND a.load_end_date IS NULL;
