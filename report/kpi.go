@@ -170,7 +170,7 @@ func (r *Report) retentionKPI() KPI {
 	kept, known := r.To.Sub(m.OldestSample), r.To.Sub(m.FirstSeen)
 	days := kept.Hours() / 24
 	if kept < goalRetention && known < goalRetention {
-		return k.unknown("the vault has watched for " + plural(int(days), "day", "days") + " so far, and kept them all")
+		return k.unknown("the vault has watched for " + Span(known) + " so far, and kept it all")
 	}
 	k.Detail = "the oldest is of " + m.OldestSample.Format(time.DateOnly)
 	return k.measured(days, plural(int(days), "day", "days"), kept >= goalRetention)

@@ -114,7 +114,10 @@ func bytes(v float64) string {
 
 // values prints how many values a sequence has: 1,234 values, 2.15 billion values.
 func values(v float64) string {
-	if math.Abs(v) < 1e6 {
+	switch {
+	case v == 1:
+		return "1 value"
+	case math.Abs(v) < 1e6:
 		return significant(v) + " values"
 	}
 	v /= 1e6

@@ -16,6 +16,8 @@ ran AS (
        AND s.measurement_period_end >= $1
        AND s.measurement_period_end < $2
        AND s.query_text ~* '^(\s|--[^\n]*\n)*(SELECT|WITH)\M.*\mmonitoring\.'
+       -- Steps of every migration.
+       AND s.query_text !~ '\mmonitoring\.(enforce_discipline|put_retention_defaults|remember_functions|grant_outside|give_to_owner|grant_privileges)\('
      GROUP BY s.performance_metric_hk
     HAVING sum(s.calls) > 1  -- a question that is asked, and not one step of a migration
 ),
