@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -113,6 +115,13 @@ func Unreachable(err error) bool {
 		connectErr *pgconn.ConnectError
 		netErr     net.Error
 	)
+	var (
+		file *fs.PathError
+		link *os.LinkError
+	)
+	if !errors.As(err, &connectErr) && (errors.As(err, &file) || errors.As(err, &link)) {
+		return false // a file's error, whose cause passes for one of the network
+	}
 	return errors.As(err, &connectErr) || errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded) ||
 		pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "conn closed") ||
 		strings.Contains(err.Error(), "connection reset")

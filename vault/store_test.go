@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,4 +209,20 @@ func TestErrors_OfWhatTheVaultRefuses(t *testing.T) {
 	if vault.Unreachable(nil) || vault.Permanent(nil) {
 		t.Error("success is classified as a failure")
 	}
+}
+
+// The operating system's word for a file's error passes for one of the network: it is none of the vault's.
+func TestUnreachable_IsNoFilesError(t *testing.T) {
+	t.Parallel()
+	_, opened := os.Open(filepath.Join(t.TempDir(), "missing"))
+	for what, err := range map[string]error{
+		"missing file": opened,
+		"full disk":    fmt.Errorf("archive: %w", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}),
+		"rename":       &os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EACCES},
+	} {
+		if vault.Unreachable(err) {
+			t.Errorf("%s: %v passes for the vault's", what, err)
+		}
+	}
+	wantUnreachable(t, "refused connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 }

@@ -87,10 +87,7 @@ func (a *app) reportShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			zone, err := settings.ParseTimezone(stored.TimeZone)
-			if flags.timezone != "" {
-				zone, err = settings.ParseTimezone(flags.timezone)
-			}
+			zone, err := a.reportZone(flags.timezone, stored.TimeZone)
 			if err != nil {
 				return usage(err)
 			}
@@ -157,7 +154,7 @@ func reportColumns(now time.Time) []output.Column[vault.ListedReport] {
 
 // reportPeriod turns the flags into a period; its errors are of usage.
 func (a *app) reportPeriod(flags reportFlags) (report.Period, *time.Location, error) {
-	zone, err := settings.ParseTimezone(a.setting(flags.timezone, settings.Timezone))
+	zone, err := a.reportZone(flags.timezone, a.setting("", settings.Timezone))
 	if err != nil {
 		return report.Period{}, nil, err
 	}
@@ -187,6 +184,18 @@ func (a *app) reportPeriod(flags reportFlags) (report.Period, *time.Location, er
 	}
 	period, err = report.Between(period.From, period.To, zone)
 	return period, zone, err
+}
+
+// reportZone is the time zone of the flag, else the other one.
+func (a *app) reportZone(flag, otherwise string) (*time.Location, error) {
+	if flag == "" {
+		return settings.ParseTimezone(otherwise)
+	}
+	zone, err := settings.ParseTimezone(flag)
+	if err != nil {
+		return nil, fmt.Errorf("--timezone %q is no time zone: write a name such as UTC or Europe/Berlin", flag)
+	}
+	return zone, nil
 }
 
 // sinceTimeIn reads a time without a zone of its own in a time zone, and everything else as --since

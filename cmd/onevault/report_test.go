@@ -56,7 +56,8 @@ func TestReport_WritesThePageAndPrintsItOnRequest(t *testing.T) {
 	if got := (invocation{url: url}).run(t, "report", "daily", "--date", "2026-05-02", "--html", "-"); got.code != exitDone || !strings.HasPrefix(got.out, "<!DOCTYPE html>") || !strings.HasSuffix(got.out, "</html>\n") {
 		t.Errorf("standard output gets more than the page: %.300s", got.out)
 	}
-	invocation{url: url}.run(t, "report", "daily", "--html", filepath.Join(path, "x")).wants(t, exitError, "write "+path)
+	invocation{url: url}.run(t, "report", "daily", "--html", filepath.Join(path, "x")).wants(t, exitError, "onevault: write "+path)
+	invocation{url: url}.run(t, "report", "daily", "--timezone", "Mars/X").wants(t, exitUsage, `--timezone "Mars/X" is no time zone`)
 }
 
 func TestReport_RefusesPeriodsThatAreNone(t *testing.T) {
