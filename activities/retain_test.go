@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -354,7 +356,7 @@ func TestRetention_ATransactionThatSeesNoLateRowsDropsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback(context.Background()) //nolint:errcheck // where the test failed before its own
+		defer tx.Rollback(context.Background())                                                      //nolint:errcheck // where the test failed before its own
 		if _, err := tx.Exec(t.Context(), "SELECT count(*) FROM monitoring.archive_s"); err != nil { // its snapshot
 			t.Fatal(err)
 		}
@@ -505,6 +507,92 @@ func TestRetention_NobodyDeletesClosedVersionsByHand(t *testing.T) {
 	// Nor can an archive be made up.
 	a.wantError(try(`SELECT monitoring.note_archive('x', 'VERIFIED', 'notification_config_s', NULL, $1, $2, 40, '')`, first, part.To),
 		"archive_status", "cannot become VERIFIED after nothing")
+}
+
+// Whoever can write a file can write its sums as well. It brings back what retention takes, and nothing else.
+func TestRestore_RefusesWhatRetentionNeverTook(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	first := a.closedVersions()
+	write := func(name string, m archive.Manifest, columns, csv string) string {
+		t.Helper()
+		source := archive.Source{Schema: "monitoring", Table: m.Table, Copy: func(w io.Writer) (int64, error) {
+			_, err := io.WriteString(w, columns+"\n"+csv)
+			return int64(strings.Count(csv, "\n")), err
+		}}
+		for _, c := range strings.Split(columns, ",") {
+			source.Columns = append(source.Columns, archive.Column{Name: c, Type: "text"})
+		}
+		d := archive.NewDir(t.TempDir())
+		if _, err := d.Write(name, m, []archive.Source{source}); err != nil {
+			t.Fatal(err)
+		}
+		return d.Path(name)
+	}
+	hk := scalar[string](a, `SELECT util.hash_binary('C')::text`)
+	const columns = "notification_config_hk,load_date,load_end_date,hash_diff,channel_name,channel_type,configuration"
+	row := func(end string) string {
+		return fmt.Sprintf("%s,%s,%s,\\x01,forged,SMS,{}\n", hk, first.Add(time.Minute).Format(time.RFC3339), end)
+	}
+	month := archive.Manifest{Table: "notification_config_s", From: first, To: first.AddDate(0, 1, 0)}
+	for title, c := range map[string]struct {
+		path string
+		word string
+	}{
+		"a version that stands": {write("notification_config_s/notification_config_s_v1", month, columns, row("")), "1 rows have a load_end_date that is not from"},
+		"of another month":      {write("notification_config_s/notification_config_s_v2", month, columns, row(month.To.Format(time.RFC3339))), "1 rows have a load_end_date"},
+		"all months at once": {write("notification_config_s/notification_config_s_v3",
+			archive.Manifest{Table: month.Table, From: first, To: first.AddDate(100, 0, 0)}, columns, row(month.To.Format(time.RFC3339))), "neither a week of a partition nor a month"},
+		"a hundred thousand partitions": {write("system_health_metric_s/x", archive.Manifest{
+			Table: "system_health_metric_s", Partition: "system_health_metric_s_p00010101", From: time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC),
+		}, "health_metric_hk", ""), "neither a week"},
+		"another partition's name": {write("system_health_metric_s/y", archive.Manifest{
+			Table: "system_health_metric_s", Partition: "alert_instance_s", From: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 1, 12, 0, 0, 0, 0, time.UTC),
+		}, "health_metric_hk", ""), "neither a week"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			_, _, err := RestoreArchive(t.Context(), a.store, c.path, time.Now().Add(time.Hour))
+			if err == nil || !strings.Contains(err.Error(), c.word) {
+				t.Errorf("got %v, want an error that says %q", err, c.word)
+			}
+		})
+	}
+	if n := scalar[int](a, "SELECT count(*) FROM monitoring.notification_config_s WHERE channel_name = 'forged'"); n != 0 {
+		t.Errorf("%d forged rows", n)
+	}
+}
+
+// What was legal in its time comes back, even if it would be refused today, and tells nobody anything.
+func TestRestore_OldVersionsComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	first := scalar[time.Time](a, "SELECT date_trunc('month', now() - interval '8 years', 'UTC')").UTC()
+	a.exec("ALTER TABLE monitoring.alert_definition_s DISABLE TRIGGER USER; ALTER TABLE monitoring.notification_config_s DISABLE TRIGGER USER; ALTER TABLE monitoring.incident_s DISABLE TRIGGER USER")
+	a.exec(`
+		INSERT INTO monitoring.alert_definition_s (alert_definition_hk, load_date, load_end_date, hash_diff, alert_name, alert_category, alert_severity,
+		                                           metric_source, condition_logic, record_source)
+		SELECT alert_definition_hk, $1::timestamptz, $1::timestamptz + interval '1 day', '\x01', 'as we once had it', 'X', 'LOW', 'a source of then', 'its words', 'SETUP_SCRIPT'
+		  FROM monitoring.alert_definition_h LIMIT 1`, first)
+	a.exec("INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary('C'), 'C')")
+	a.exec(`
+		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, load_end_date, hash_diff, channel_name, channel_type, configuration)
+		VALUES (util.hash_binary('C'), $1, $1::timestamptz + interval '1 day', '\x01', 'of then', 'EMAIL', '{}')`, first)
+	a.exec("INSERT INTO monitoring.incident_h (incident_hk, incident_bk) VALUES (util.hash_binary('I'), 'I')")
+	a.exec(`
+		INSERT INTO monitoring.incident_s (incident_hk, load_date, load_end_date, hash_diff, incident_title, incident_severity, incident_priority, incident_status, created_timestamp)
+		VALUES (util.hash_binary('I'), $1, $1::timestamptz + interval '1 day', '\x01', 'of then', 'LOW', 'P4', 'OPEN', $1)`, first)
+	a.exec("ALTER TABLE monitoring.alert_definition_s ENABLE TRIGGER USER; ALTER TABLE monitoring.notification_config_s ENABLE TRIGGER USER; ALTER TABLE monitoring.incident_s ENABLE TRIGGER USER")
+	told := scalar[int](a, "SELECT count(*) FROM monitoring.outbox")
+	for _, table := range []string{"alert_definition_s", "notification_config_s", "incident_s"} {
+		out := a.leave(a.only(table))
+		_, restored, err := RestoreArchive(t.Context(), a.store, a.path(out.Name), time.Now().Add(time.Hour))
+		if err != nil || restored.Inserted != 1 {
+			t.Errorf("%s: %+v, %v", table, restored, err)
+		}
+	}
+	if n := scalar[int](a, "SELECT count(*) FROM monitoring.outbox"); n != told {
+		t.Errorf("%d workflows would hear of what came back", n-told)
+	}
 }
 
 func TestRetention_ALateRowCorrectsItsHour(t *testing.T) {

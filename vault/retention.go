@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -296,6 +297,10 @@ func (s *Store) Restore(ctx context.Context, n ArchiveNote, files []RestoreFile,
 		if err := checkTables(ctx, tx, n, files); err != nil {
 			return err
 		}
+		timeColumn, err := rangeColumn(ctx, tx, n.Part)
+		if err != nil {
+			return err
+		}
 		name, err := restoredName(ctx, tx, n)
 		if err != nil {
 			return err
@@ -307,7 +312,11 @@ func (s *Store) Restore(ctx context.Context, n ArchiveNote, files []RestoreFile,
 			}
 		}
 		for i, file := range files {
-			inserted, err := restoreFile(ctx, tx, i, file)
+			within := ""
+			if i == len(files)-1 {
+				within = timeColumn
+			}
+			inserted, err := restoreFile(ctx, tx, i, file, n.Part, within)
 			if err != nil {
 				return fmt.Errorf("%s.%s: %w", file.Schema, file.Table, err)
 			}
@@ -348,6 +357,24 @@ func checkTables(ctx context.Context, tx pgx.Tx, n ArchiveNote, files []RestoreF
 	return nil
 }
 
+// rangeColumn is the column by which the rows of a part leave, and come back. A part whose range is not one
+// that retention makes is refused: its manifest was changed.
+func rangeColumn(ctx context.Context, tx pgx.Tx, p Part) (column string, err error) {
+	var fits bool
+	err = tx.QueryRow(ctx, `
+		SELECT t.time_column,
+		       CASE WHEN $2 = '' THEN $3 = date_trunc('month', $3::timestamptz, 'UTC') AND $4 = $3 + interval '1 month'
+		            ELSE $3 = date_trunc('week', $3::timestamptz, 'UTC') AND $4 = $3 + interval '7 days'
+		                 AND $2 = $1 || to_char($3, '"_p"YYYYMMDD') END
+		  FROM monitoring.retained_tables() AS t
+		 WHERE t.table_name = $1`, p.Table, p.Partition, p.From, p.To).Scan(&column, &fits)
+	if err == nil && !fits {
+		err = fmt.Errorf("its manifest names %s from %s to %s: neither a week of a partition nor a month of closed versions",
+			cmp.Or(p.Partition, p.Table), p.From.Format(time.RFC3339), p.To.Format(time.RFC3339))
+	}
+	return column, err
+}
+
 // restoredName is the archive's own name, unless this vault has another archive of that name.
 func restoredName(ctx context.Context, tx pgx.Tx, n ArchiveNote) (string, error) {
 	var taken bool
@@ -361,7 +388,8 @@ func restoredName(ctx context.Context, tx pgx.Tx, n ArchiveNote) (string, error)
 	return n.Name, err
 }
 
-func restoreFile(ctx context.Context, tx pgx.Tx, number int, file RestoreFile) (int64, error) {
+// restoreFile puts a file's rows back. within is the column of the rows' range; empty: the file holds keys.
+func restoreFile(ctx context.Context, tx pgx.Tx, number int, file RestoreFile, p Part, within string) (int64, error) {
 	table := pgx.Identifier{file.Schema, file.Table}.Sanitize()
 	staging := fmt.Sprintf("pg_temp.restore_%d", number)
 	columns := make([]string, len(file.Columns))
@@ -385,6 +413,18 @@ func restoreFile(ctx context.Context, tx pgx.Tx, number int, file RestoreFile) (
 	}
 	if tag.RowsAffected() != file.Rows {
 		return 0, fmt.Errorf("%d rows were read, the manifest says %d", tag.RowsAffected(), file.Rows)
+	}
+	if within != "" {
+		var astray int64
+		column := pgx.Identifier{within}.Sanitize()
+		if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM %[1]s WHERE (%[2]s >= $1 AND %[2]s < $2) IS NOT TRUE", staging, column),
+			p.From, p.To).Scan(&astray); err != nil {
+			return 0, err
+		}
+		if astray > 0 {
+			return 0, fmt.Errorf("%d rows have a %s that is not from %s to %s, as the manifest says: nothing of it is trusted",
+				astray, within, p.From.Format(time.RFC3339), p.To.Format(time.RFC3339))
+		}
 	}
 	keys, err := primaryKey(ctx, tx, file)
 	if err != nil {

@@ -237,6 +237,9 @@ CREATE OR REPLACE FUNCTION monitoring.tell_incident_of_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF NEW.load_end_date IS NOT NULL THEN
+        RETURN NULL;  -- history that came back is no news
+    END IF;
     PERFORM monitoring.tell_incident(
         CASE WHEN EXISTS (SELECT FROM monitoring.incident_s s WHERE s.incident_hk = NEW.incident_hk AND s.load_date < NEW.load_date)
              THEN 'CHANGED' ELSE 'CREATED' END,
@@ -256,6 +259,9 @@ CREATE OR REPLACE FUNCTION monitoring.tell_incident_of_note() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF NEW.load_end_date IS NOT NULL THEN
+        RETURN NULL;  -- history that came back is no news
+    END IF;
     PERFORM monitoring.tell_incident('NOTED', NEW.incident_hk,
         jsonb_build_object('actor', NEW.author, 'via', NEW.via, 'at', NEW.noted_at));
     RETURN NULL;
@@ -275,6 +281,7 @@ BEGIN
        FROM (SELECT l.incident_hk, max(n.load_date) AS at
                FROM new_rows n
                JOIN monitoring.alert_incident_l l USING (link_alert_incident_hk)
+              WHERE n.load_end_date IS NULL  -- history that came back is no news
               GROUP BY l.incident_hk) AS changed;
     RETURN NULL;
 END
@@ -288,6 +295,9 @@ CREATE OR REPLACE FUNCTION monitoring.tell_incidents_of_alert() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF NEW.load_end_date IS NOT NULL THEN
+        RETURN NULL;  -- history that came back is no news
+    END IF;
     IF NOT EXISTS (SELECT FROM monitoring.alert_incident_l l WHERE l.alert_instance_hk = NEW.alert_instance_hk) THEN
         RETURN NULL;  -- as nearly always
     END IF;

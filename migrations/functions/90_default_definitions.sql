@@ -9,6 +9,9 @@ CREATE OR REPLACE FUNCTION monitoring.check_definition_text() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF NEW.load_end_date IS NOT NULL THEN
+        RETURN NEW;  -- a version that is history already, loaded from elsewhere: it was legal in its time
+    END IF;
     IF length(NEW.runbook) > 500 OR NEW.runbook ~ E'[\n\r]' THEN
         RAISE EXCEPTION 'the runbook of alert definition "%" has % characters and % lines', NEW.alert_name, length(NEW.runbook),
             cardinality(regexp_split_to_array(NEW.runbook, E'\r\n|\n|\r'))
