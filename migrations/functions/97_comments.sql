@@ -123,18 +123,18 @@ BEGIN
 
         ('performance_statement_s', 'query_text', 'The whole statement, constants replaced by $n and secrets taken out.'),
 
-        ('capacity_metric_s', 'resource_type', 'What can fill up: DISK, TABLESPACE, DATABASE, TABLE, ...'),
+        ('capacity_metric_s', 'resource_type', 'What can fill up: DISK, TABLESPACE, DATABASE, TABLE, INDEX, WAL, TEMP or SEQUENCE (whose columns of bytes count values).'),
         ('capacity_metric_s', 'resource_name', 'Which one: a path, a database, schema.table.'),
-        ('capacity_metric_s', 'current_size_bytes', 'Bytes in use.'),
-        ('capacity_metric_s', 'available_space_bytes', 'Bytes that are left; NULL: it has no limit of its own, or nobody could measure it.'),
+        ('capacity_metric_s', 'current_size_bytes', 'Bytes in use; of a SEQUENCE the values that were given out.'),
+        ('capacity_metric_s', 'available_space_bytes', 'Bytes that are left, of a SEQUENCE values; NULL: it has no limit of its own, or nobody could measure it.'),
         ('capacity_metric_s', 'utilization_percentage', 'Percent in use; NULL where available_space_bytes is.'),
-        ('capacity_metric_s', 'growth_rate_per_day', 'Bytes per day by the trend; NULL: not enough days of data.'),
+        ('capacity_metric_s', 'growth_rate_per_day', 'Bytes per day by the trend, of a SEQUENCE values; NULL: not enough days of data.'),
         ('capacity_metric_s', 'projected_full_date', 'The day on which it would be full by the trend; NULL: not known, or beyond what can be told.'),
         ('capacity_metric_s', 'capacity_warning_threshold', 'Percent in use from which it needs looking at.'),
         ('capacity_metric_s', 'capacity_critical_threshold', 'Percent in use from which it needs acting upon.'),
         ('capacity_metric_s', 'measurement_timestamp', 'When it was measured; the partitions'' column.'),
         ('capacity_metric_s', 'trend_direction', 'Which way it goes: growing, shrinking, stable; NULL: not known.'),
-        ('capacity_metric_s', 'forecast_method', 'How trend and date were computed; NULL: they were not.'),
+        ('capacity_metric_s', 'forecast_method', 'How trend and date were computed: THEIL_SEN (median slope of the daily medians of 60 days), THEIL_SEN_RESET (the same, one sudden fall left out), MEASURED (nothing is left: it is full now); NULL: they were not.'),
         ('capacity_metric_s', 'forecast_low_date', 'The earliest day of the 95 % interval.'),
         ('capacity_metric_s', 'forecast_high_date', 'The latest day of the 95 % interval; NULL: perhaps never.'),
 

@@ -8,6 +8,6 @@ SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
        a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes
   FROM monitoring.alert_current a
  WHERE a.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
-   AND a.triggered_timestamp < clock_timestamp() - interval '10 seconds'
+   AND a.triggered_timestamp < statement_timestamp() - interval '10 seconds'
    AND NOT EXISTS (SELECT FROM monitoring.outbox o WHERE o.alert_instance_hk = a.alert_instance_hk AND o.relayed_at IS NULL)
  ORDER BY a.triggered_timestamp
