@@ -1,5 +1,5 @@
 -- metric uptime_s: Time since the server started
--- metric uptime_lost_per_s: Above 0 when the server was started anew since the previous sample
+-- metric uptime_lost_per_s: Above 0 when the server was started anew within the last 10 minutes, between two samples
 -- metric xid_age_pct: Transaction ids used up before wraparound
 -- metric xid_age_of_freeze_max_pct: Oldest transaction id in per cent of autovacuum_freeze_max_age
 -- metric mxid_age_pct: Multixact ids used up before wraparound
@@ -18,7 +18,7 @@ SELECT m.*
        LATERAL (VALUES
            ('uptime_s', 'AVAILABILITY', 's', round(extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())), NULL::numeric, NULL::numeric, false, 'pg_postmaster_start_time', NULL::jsonb),
            -- The counter is the moment of the start: it moves when there is another one, and a first sample is none.
-           ('uptime_lost_per_s', 'AVAILABILITY', 's/s', NULL, NULL, NULL, false, 'pg_postmaster_start_time', jsonb_build_object('count', extract(epoch FROM pg_postmaster_start_time()))),
+           ('uptime_lost_per_s', 'AVAILABILITY', 's/s', NULL, NULL, NULL, false, 'pg_postmaster_start_time', jsonb_build_object('count', extract(epoch FROM pg_postmaster_start_time()), 'over_s', 600)),
            ('xid_age_pct', 'AVAILABILITY', '%', round(100 * a.xid / 2000000000, 2), 50, 75, false, 'pg_database', NULL),
            ('xid_age_of_freeze_max_pct', 'PERFORMANCE', '%', round(100 * a.xid / current_setting('autovacuum_freeze_max_age')::numeric, 2), 110, 125, false, 'pg_database', NULL),
            ('mxid_age_pct', 'AVAILABILITY', '%', round(100 * a.mxid / 2000000000, 2), 50, 75, false, 'pg_database', NULL),

@@ -19,7 +19,7 @@ CREATE OR REPLACE FUNCTION monitoring.rate_of(p_counter jsonb, p_previous jsonb,
         END
     $$;
 COMMENT ON FUNCTION monitoring.rate_of(jsonb, jsonb, numeric) IS
-    'Turns two samples of a cumulative counter into a ratio {part, whole} or a rate {count, per_s}; NULL: no previous sample, or nothing happened between.';
+    'Turns two samples of a cumulative counter into a ratio {part, whole} or a rate {count, per_s, over_s}; NULL: no previous sample, or nothing happened between.';
 
 CREATE OR REPLACE FUNCTION monitoring.rate_status(p_value numeric, p_warning numeric, p_critical numeric, p_low_is_bad boolean) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -70,7 +70,12 @@ BEGIN
                       AND p.measurement_timestamp > p_at - interval '1 hour'
                       AND p.measurement_timestamp < p_at - interval '5 seconds'
                       AND p.additional_context ? 'counter'
-                    ORDER BY p.measurement_timestamp DESC
+                    -- The newest; of a counter that is looked at over a time, the oldest within it: so that what
+                    -- happens once stays visible for that long, however often it is sampled.
+                    ORDER BY p.measurement_timestamp >= p_at - make_interval(secs => (g.counter ->> 'over_s')::numeric::float8) DESC NULLS LAST,
+                             CASE WHEN p.measurement_timestamp >= p_at - make_interval(secs => (g.counter ->> 'over_s')::numeric::float8)
+                                  THEN p.measurement_timestamp END,
+                             p.measurement_timestamp DESC
                     LIMIT 1) AS previous ON true
     ),
     rated AS MATERIALIZED (
