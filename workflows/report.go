@@ -66,7 +66,7 @@ func Report(ctx workflow.Context, in ReportInput) (ReportResult, error) {
 // there is anything to send, so an attempt that died with its worker is simply made again.
 func mailReport(ctx workflow.Context, result *ReportResult, channel alert.Channel, recipient string) {
 	begun := workflow.Now(ctx)
-	deaths := 0
+	deaths, wait := 0, time.Minute
 	fail := func(why string) {
 		result.Failed = append(result.Failed, channel.Key+" to "+recipient+": "+why)
 	}
@@ -81,11 +81,13 @@ func mailReport(ctx workflow.Context, result *ReportResult, channel alert.Channe
 			fail("cancelled")
 			return
 		case isUnreachable(err) && workflow.Now(ctx).Sub(begun) < patience:
-			// Nothing was sent: without the ledger's word nothing is.
-			if workflow.Sleep(ctx, time.Minute) != nil {
+			// Nothing was sent: without the ledger's word nothing is. Half a day of minutes, for each of
+			// many recipients, would be more than a history may hold.
+			if workflow.Sleep(ctx, wait) != nil {
 				fail("cancelled")
 				return
 			}
+			wait = min(2*wait, 15*time.Minute)
 			continue
 		case isDeath(err) && deaths < 3:
 			deaths++

@@ -196,3 +196,18 @@ func TestReport_ASettingThatCannotWorkFailsTheRunAtOnce(t *testing.T) {
 		t.Errorf("ended with %v after %d builds", err, len(p.builds))
 	}
 }
+
+// A history holds 51,200 events; an attempt with its pause is about ten.
+func TestReport_WaitsForTheVaultInFewAttempts(t *testing.T) {
+	t.Parallel()
+	p := &press{channels: mailTo("a@example.com"), onSend: func(activities.SendReportInput, int) (activities.SendReportOutput, error) {
+		return activities.SendReportOutput{}, errVault
+	}}
+	result, took, err := p.publish(t)
+	if err != nil || len(result.Failed) != 1 || took < 12*time.Hour || took > 13*time.Hour {
+		t.Fatalf("ended with %+v, %v after %s", result, err, took)
+	}
+	if len(p.sent) > 60 {
+		t.Errorf("%d attempts in half a day", len(p.sent))
+	}
+}
