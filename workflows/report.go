@@ -29,7 +29,8 @@ type ReportResult struct {
 // patient is how a report waits for the vault: it is no page, and half a day late it is still worth reading.
 var patient = temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute}
 
-// patience bounds all of it, below the timeout of the schedule's runs.
+// patience bounds making and mailing together, and half of it the last word of the ledger: in all less
+// than the 20 hours that the schedule gives a run.
 const patience = 12 * time.Hour
 
 // Report makes the daily report of the moment at which it began, records it, and mails it to the channels
@@ -38,6 +39,7 @@ func Report(ctx workflow.Context, in ReportInput) (ReportResult, error) {
 	var (
 		reports *activities.Reports
 		built   activities.BuildReportOutput
+		begun   = workflow.Now(ctx) // making it may have to wait as mailing may
 	)
 	build := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 2 * time.Minute, ScheduleToCloseTimeout: patience, RetryPolicy: &patient,
@@ -54,7 +56,7 @@ func Report(ctx workflow.Context, in ReportInput) (ReportResult, error) {
 			wait.Add(1)
 			workflow.Go(ctx, func(ctx workflow.Context) {
 				defer wait.Done()
-				mailReport(ctx, &result, channel, recipient)
+				mailReport(ctx, begun, &result, channel, recipient)
 			})
 		}
 	}
@@ -64,8 +66,7 @@ func Report(ctx workflow.Context, in ReportInput) (ReportResult, error) {
 
 // mailReport attempts until the mail is accepted, hopeless or out of attempts. The ledger decides whether
 // there is anything to send, so an attempt that died with its worker is simply made again.
-func mailReport(ctx workflow.Context, result *ReportResult, channel alert.Channel, recipient string) {
-	begun := workflow.Now(ctx)
+func mailReport(ctx workflow.Context, begun time.Time, result *ReportResult, channel alert.Channel, recipient string) {
 	deaths, wait := 0, time.Minute
 	fail := func(why string) {
 		result.Failed = append(result.Failed, channel.Key+" to "+recipient+": "+why)
@@ -144,7 +145,7 @@ func sendReport(ctx workflow.Context, in activities.SendReportInput) (activities
 func recordOutcome(ctx workflow.Context, delivery activities.ReportDelivery, outcome activities.ReportOutcome) error {
 	var reports *activities.Reports
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 20 * time.Second, ScheduleToCloseTimeout: patience, RetryPolicy: &patient,
+		StartToCloseTimeout: 20 * time.Second, ScheduleToCloseTimeout: patience / 2, RetryPolicy: &patient,
 		Summary: "record how the mail ended",
 	})
 	return workflow.ExecuteActivity(ctx, reports.RecordReportOutcome, activities.RecordReportOutcomeInput{Delivery: delivery, Outcome: outcome}).Get(ctx, nil)
