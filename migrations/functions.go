@@ -33,6 +33,22 @@ const describing = "97_comments.sql"
 // tables or functions every table is given its triggers, and every role its rights. repair: the scripts of
 // functions that somebody replaced are put as well, and ours stay.
 func putFunctions(ctx context.Context, db *sql.DB, tablesChanged, repair bool, progress func(string)) error {
+	// What a transaction did that was rolled back is not told.
+	var said []string
+	err := insist(ctx, db, progress, func() error {
+		said = nil
+		return tryPutFunctions(ctx, db, tablesChanged, repair, func(line string) { said = append(said, line) })
+	})
+	if err != nil {
+		return err
+	}
+	for _, line := range said {
+		progress(line)
+	}
+	return nil
+}
+
+func tryPutFunctions(ctx context.Context, db *sql.DB, tablesChanged, repair bool, progress func(string)) error {
 	scripts, err := allScripts()
 	if err != nil {
 		return err

@@ -17,8 +17,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver that goose needs
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 )
@@ -56,18 +57,32 @@ func up(ctx context.Context, databaseURL string, repair bool, progress func(stri
 		if err := checkNotNewer(ctx, provider); err != nil {
 			return err
 		}
-		results, err := provider.Up(ctx)
+		applied, err := applySteps(ctx, db, provider, progress)
 		if err != nil {
 			return explain(fmt.Errorf("apply migrations: %w", err))
-		}
-		for _, result := range results {
-			progress(fmt.Sprintf("applied %s in %s", path.Base(result.Source.Path), result.Duration.Round(time.Millisecond)))
 		}
 		if err := makeRoles(ctx, db, progress); err != nil {
 			return explain(err)
 		}
-		return explain(putFunctions(ctx, db, len(results) > 0, repair, progress))
+		return explain(putFunctions(ctx, db, applied > 0, repair, progress))
 	})
+}
+
+// applySteps applies what is missing, and returns how many steps that was.
+func applySteps(ctx context.Context, db *sql.DB, provider *goose.Provider, progress func(string)) (int, error) {
+	applied := 0
+	err := insist(ctx, db, progress, func() error {
+		results, err := provider.Up(ctx)
+		if partial := (*goose.PartialError)(nil); errors.As(err, &partial) {
+			results = partial.Applied
+		}
+		for _, result := range results {
+			applied++
+			progress(fmt.Sprintf("applied %s in %s", path.Base(result.Source.Path), result.Duration.Round(time.Millisecond)))
+		}
+		return err
+	})
+	return applied, err
 }
 
 // Down takes back the newest step; the next Up puts it and all functions again. When the first step
@@ -166,10 +181,14 @@ func Fingerprint() string {
 }
 
 func open(databaseURL string) (*sql.DB, *goose.Provider, error) {
-	db, err := sql.Open("pgx", databaseURL)
+	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the vault's database: %w", err)
 	}
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT set_config('lock_timeout', $1, false)", lockTimeout.String())
+		return err
+	}))
 	store, err := database.NewStore(goose.DialectPostgres, "public.onevault_migrations")
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("prepare migrations: %w", err), db.Close())

@@ -217,6 +217,23 @@ $$;
 COMMENT ON FUNCTION monitoring.ensure_partitions_around(timestamptz) IS
     'Makes sure that measurements of this week and the next have a partition.';
 
+CREATE OR REPLACE FUNCTION monitoring.put_trigger(p_table name, p_trigger name, p_when text, p_does text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_text text := format('TRIGGER %I %s ON monitoring.%I FOR EACH %s', p_trigger, p_when, p_table, p_does);
+BEGIN
+    -- Making one waits for whoever writes to the table, and has everybody else wait behind it: what stands stays.
+    IF NOT EXISTS (SELECT FROM pg_trigger g
+                    WHERE g.tgrelid = format('monitoring.%I', p_table)::regclass AND g.tgname = p_trigger AND g.tgenabled <> 'D'
+                      AND pg_get_triggerdef(g.oid) = 'CREATE ' || v_text) THEN
+        EXECUTE 'CREATE OR REPLACE ' || v_text;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.put_trigger(name, name, text, text) IS
+    'Gives a table a trigger unless it has exactly that one and it is enabled. Its parts are written as pg_get_triggerdef() writes them: INSERT OR DELETE OR UPDATE, ROW EXECUTE FUNCTION monitoring.name().';
+
 -- Run after every migration, so that a new table has its discipline whatever made it.
 CREATE OR REPLACE FUNCTION monitoring.enforce_discipline() RETURNS void
     LANGUAGE plpgsql
@@ -235,11 +252,12 @@ BEGIN
           JOIN pg_class h ON h.oid = f.confrelid
          WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND NOT c.relispartition AND c.relname LIKE '%\_s'
     LOOP
-        EXECUTE format('CREATE UNIQUE INDEX IF NOT EXISTS %I ON monitoring.%I (%I) WHERE load_end_date IS NULL',
-                       v_sat.table_name || '_one_current', v_sat.table_name, v_sat.key_column);
-        EXECUTE format('CREATE OR REPLACE TRIGGER t50_keep_one_current_row BEFORE INSERT ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)',
-                       v_sat.table_name, v_sat.key_column, v_sat.hub_name);
+        IF to_regclass(format('monitoring.%I', v_sat.table_name || '_one_current')) IS NULL THEN
+            EXECUTE format('CREATE UNIQUE INDEX %I ON monitoring.%I (%I) WHERE load_end_date IS NULL',
+                           v_sat.table_name || '_one_current', v_sat.table_name, v_sat.key_column);
+        END IF;
+        PERFORM monitoring.put_trigger(v_sat.table_name, 't50_keep_one_current_row', 'BEFORE INSERT',
+            format('ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)', v_sat.key_column, v_sat.hub_name));
     END LOOP;
 
     FOR v_sat IN
@@ -247,10 +265,10 @@ BEGIN
          WHERE relnamespace = 'monitoring'::regnamespace AND relkind IN ('r', 'p')
            AND NOT relispartition AND relname LIKE '%\_s'
     LOOP
-        EXECUTE format('CREATE OR REPLACE TRIGGER t60_allow_only_closing BEFORE UPDATE OR DELETE ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
-        EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()', v_sat.table_name);
+        PERFORM monitoring.put_trigger(v_sat.table_name, 't60_allow_only_closing', 'BEFORE DELETE OR UPDATE',
+            'ROW EXECUTE FUNCTION monitoring.allow_only_closing()');
+        PERFORM monitoring.put_trigger(v_sat.table_name, 't60_refuse_truncate', 'BEFORE TRUNCATE',
+            'STATEMENT EXECUTE FUNCTION monitoring.allow_only_closing()');
     END LOOP;
 
     -- Partitions that an earlier version made.
@@ -270,12 +288,12 @@ BEGIN
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
          WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relname ~ '_[hl]$'
     LOOP
-        EXECUTE format('CREATE OR REPLACE TRIGGER t50_skip_known_key BEFORE INSERT ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.table_name, v_hub.key_column);
-        EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_change BEFORE UPDATE OR DELETE ON monitoring.%I
-                        FOR EACH ROW EXECUTE FUNCTION monitoring.refuse_change()', v_hub.table_name);
-        EXECUTE format('CREATE OR REPLACE TRIGGER t60_refuse_truncate BEFORE TRUNCATE ON monitoring.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION monitoring.refuse_change()', v_hub.table_name);
+        PERFORM monitoring.put_trigger(v_hub.table_name, 't50_skip_known_key', 'BEFORE INSERT',
+            format('ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.key_column));
+        PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_change', 'BEFORE DELETE OR UPDATE',
+            'ROW EXECUTE FUNCTION monitoring.refuse_change()');
+        PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_truncate', 'BEFORE TRUNCATE',
+            'STATEMENT EXECUTE FUNCTION monitoring.refuse_change()');
     END LOOP;
 
     -- A measurement ends after it came, too; a trigger for each of so many rows would cost more than the rule.

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION monitoring.operator_commands() IS
 CREATE OR REPLACE FUNCTION monitoring.owner_only_functions() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT ARRAY['grant_privileges', 'grant_outside', 'give_to_owner', 'enforce_discipline', 'enforce_row_security', 'put_policy']::name[]
+    SELECT ARRAY['grant_privileges', 'grant_outside', 'give_to_owner', 'enforce_discipline', 'enforce_row_security', 'put_policy', 'put_trigger']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.owner_only_functions() IS
     'The functions that `onevault migrate up` calls and no role but the owner needs.';
