@@ -252,6 +252,24 @@ func TestRedactStatement_KeepsNoSecret(t *testing.T) {
 			t.Errorf("%q became %q", statement, got)
 		}
 	}
+	for statement, want := range map[string]string{
+		"SET app.encryption_key = 'hunter2'":                    "SET app.encryption_key = '***'",
+		"set local app.jwt_hmac to hunter2":                     "set local app.jwt_hmac to '***'",
+		"CALL pay('hunter2', 4111111111111111)":                 "CALL pay(***)",
+		"/* by 'x' */ EXECUTE q(4111111111111111)":              "EXECUTE q(***)",
+		"DO $$BEGIN PERFORM pay('hunter2'); END$$":              "DO '***'",
+		"COPY (SELECT * FROM card WHERE n = 'hunter2') TO '/x'": "COPY (SELECT * FROM card WHERE n = '***'",
+		"CREATE TEMP TABLE t AS SELECT 'hunter2'":               "CREATE TEMP TABLE t AS SELECT '***'",
+		"EXPLAIN (ANALYZE) SELECT * FROM t WHERE n = 'hunter2'": "EXPLAIN (ANALYZE) SELECT * FROM t WHERE n = '***'",
+		"DECLARE c CURSOR FOR SELECT 'hunter2'":                 "DECLARE c CURSOR FOR SELECT '***'",
+		"SET timezone = 'UTC'":                                  "SET timezone = 'UTC'",
+		"COPY t FROM '/tmp/t.csv'":                              "COPY t FROM '/tmp/t.csv'",
+		"SELECT call, $1 FROM execute":                          "SELECT call, $1 FROM execute",
+	} {
+		if got := value[string](t, db, "SELECT monitoring.redact_statement($1)", statement); got != want {
+			t.Errorf("%s becomes %s, want %s", statement, got, want)
+		}
+	}
 	if got := value[string](t, db, "SELECT monitoring.redact_statement($1)", "ALTER ROLE app PASSWORD 'hunter2' VALID UNTIL 'x'"); got != "ALTER ROLE app PASSWORD '***'" {
 		t.Errorf("kept as %q", got)
 	}

@@ -193,6 +193,27 @@ func TestRoles_WhatAnOperatorDoesIsRecordedWithHisOwnName(t *testing.T) {
 	}
 }
 
+// What was known when is not for people on call to say.
+func TestRoles_AnOperatorWritesNoHistory(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	admin := connect(t, address)
+	define(t, admin, "A", nil)
+	session, _ := member(t, address, "onevault_operator")
+	insert := `
+		INSERT INTO monitoring.alert_definition_s (alert_definition_hk, load_date, load_end_date, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic)
+		VALUES (util.hash_binary('A'), $1::timestamptz, $2::timestamptz, '\x', $3, 'PERFORMANCE', 'LOW', 'system_health', 'blocked_backends > 1')`
+	refused(t, session, denied, []string{"has ended already", "load_end_date"}, insert, "2020-01-01", "2020-02-01", "as if it had been")
+	for _, moment := range []string{"2020-01-01", "2090-01-01"} {
+		exec(t, session, insert, moment, nil, "from "+moment)
+		if !value[bool](t, admin, `
+			SELECT abs(extract(epoch FROM clock_timestamp() - load_date)) < 60 FROM monitoring.alert_definition_s
+			 WHERE alert_definition_hk = util.hash_binary('A') AND load_end_date IS NULL AND alert_name = $1`, "from "+moment) {
+			t.Errorf("a version of today counts from %s", moment)
+		}
+	}
+}
+
 func TestRoles_OperatorCommandsRunAsTheOwnerAndNothingElseDoes(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

@@ -80,6 +80,26 @@ $$;
 COMMENT ON FUNCTION monitoring.keep_one_current_row() IS
     'Trigger of state satellites: computes hash_diff, skips an unchanged row, closes the current row.';
 
+CREATE OR REPLACE FUNCTION monitoring.refuse_backdating() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- Who may close rows, the worker and the owner, may bring history back. Who may only insert, people on
+    -- call, says what holds from now on.
+    IF has_column_privilege(TG_RELID, 'load_end_date', 'UPDATE') THEN
+        RETURN NEW;
+    END IF;
+    IF NEW.load_end_date IS NOT NULL THEN
+        RAISE EXCEPTION 'role % may not insert a version of %.% that has ended already', current_user, TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = '42501', HINT = 'Leave load_end_date out: the version before is closed by itself.';
+    END IF;
+    NEW.load_date := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.refuse_backdating() IS
+    'Trigger of state satellites: a version by a role that may not close rows begins now, whatever it says.';
+
 CREATE OR REPLACE FUNCTION monitoring.allow_only_closing() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -256,6 +276,7 @@ BEGIN
             EXECUTE format('CREATE UNIQUE INDEX %I ON monitoring.%I (%I) WHERE load_end_date IS NULL',
                            v_sat.table_name || '_one_current', v_sat.table_name, v_sat.key_column);
         END IF;
+        PERFORM monitoring.put_trigger(v_sat.table_name, 't45_refuse_backdating', 'BEFORE INSERT', 'ROW EXECUTE FUNCTION monitoring.refuse_backdating()');
         PERFORM monitoring.put_trigger(v_sat.table_name, 't50_keep_one_current_row', 'BEFORE INSERT',
             format('ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)', v_sat.key_column, v_sat.hub_name));
     END LOOP;

@@ -10,15 +10,18 @@ DECLARE
     -- Bracketed letters keep this text from matching itself, wherever the server counts it.
     v_secret constant text := 'passw|pw[d]|passphras[e]|secre[t]|toke[n]|credentia[l]|api.?key|access.?key|private.?key|authoriz|beare[r]|'
                               || 'connectio[n]\s|subscriptio[n]|user\s+mappin[g]|dblin[k]|progra[m]|://';
+    -- Whose constants are data: what is called or queried with them is not ours to know.
+    v_data   constant text := '^\s*(?:copy\s*\(|(?:call|execute|do|declare|explain|prepare|notify|comment|security\s+label|'
+                              || 'create\s+(?:or\s+replace\s+)?(?:(?:temp|temporary|unlogged|global|local|recursive|materialized)\s+)*'
+                              || '(?:view|table|function|procedure|policy|rule))(?!\w))';
+    -- A setting of an application's own.
+    v_own    constant text := '^(\s*set\s+(?:(?:session|local)\s+)?[^\s=]+\.[^\s=]+(?:\s*=|\s+to\M)).*$';
     v_text   text := p_text;
     v_before text;
 BEGIN
     -- Constants of ordinary statements are $1, $2 already; utility statements keep theirs. What names nothing
     -- secret is left as it is; of the rest everything from the first literal on goes, since a literal that
     -- is quoted strangely or cut off in the middle must not save its end.
-    IF p_text !~* v_secret THEN
-        RETURN p_text;
-    END IF;
     LOOP  -- comments nest: the innermost first
         v_before := v_text;
         v_text := regexp_replace(v_text, '/\*(?:(?!/\*|\*/).)*\*/', ' ', 'g');
@@ -26,6 +29,11 @@ BEGIN
     END LOOP;
     v_text := regexp_replace(v_text, '/\*.*$', ' ');
     v_text := regexp_replace(v_text, '--[^\n]*', ' ', 'g');
+    IF p_text !~* v_secret AND v_text !~* v_data AND v_text !~* v_own THEN
+        RETURN p_text;
+    END IF;
+    v_text := regexp_replace(v_text, v_own, '\1 ''***''', 'i');
+    v_text := regexp_replace(v_text, '^(\s*(?:call|execute)\s[^(]*\().*$', '\1***)', 'i');
     v_text := regexp_replace(v_text, $re$(?:\m(?:E|U&|N|B|X))?(?:'|\$(?:[A-Za-z_]\w*)?\$).*$re$, '''***''', 'i');
     IF v_text ~* '^\s*(set|alter|create)\M' THEN
         -- SET app.token TO abc: a value may stand without quotes.
@@ -35,7 +43,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.redact_statement(text) IS
-    'A statement as it may be kept: one that names a secret (a password, a token, a connection string) is cut at its first literal, and loses its comments.';
+    'A statement as it may be kept: one that names a secret (a password, a token, a connection string), or that keeps its constants though they are data (CALL, EXECUTE, COPY of a query, a setting of an application), is cut at its first literal, and loses its comments.';
 
 CREATE OR REPLACE FUNCTION monitoring.rate_performance(p_mean_ms numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
