@@ -616,6 +616,54 @@ func TestIncident_HearsOfItsAlertsWhateverChangesThem(t *testing.T) {
 	}
 }
 
+// No worker runs: the answer to an alert counts all the same, and the take that is written again is known.
+func TestIncident_AnswerToAnAlertIsTheFirstResponseAlsoWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for _, call := range []string{"incident_note($1, 'dana', 'looking')", "investigate_incident($1, 'dana')", "resolve_incident($1, 'dana')"} {
+		alert := alertOf(t, db, "D_"+call[:3], "HIGH", "local", nil)
+		hk := incidentOf(t, db, alert)
+		exec(t, db, "SELECT monitoring.acknowledge_alert($1, 'frank')", alert)
+		exec(t, db, "SELECT monitoring."+call, hk)
+		answered := value[time.Time](t, db, "SELECT acknowledged_timestamp FROM monitoring.alert_instance_s WHERE alert_instance_hk = $1 AND load_end_date IS NULL", alert)
+		responded := value[time.Time](t, db, "SELECT first_response_timestamp FROM monitoring.incident_s WHERE incident_hk = $1 AND load_end_date IS NULL", hk)
+		if got := currentIncident(t, db, hk); got.RespondedBy != "frank" || !responded.Equal(answered) {
+			t.Errorf("%s after frank's answer at %s: %+v at %s", call, answered, got, responded)
+		}
+	}
+	alert := alertOf(t, db, "AGAIN", "HIGH", "local", nil)
+	hk := incidentOf(t, db, alert)
+	exec(t, db, "SELECT monitoring.acknowledge_alert($1, 'frank')", alert)
+	take := `SELECT changed FROM monitoring.record_incident_change($1, jsonb_build_object('change', 'INVESTIGATING', 'actor', 'dana', 'at', $2::timestamptz))`
+	at := time.Now().Add(time.Second).Truncate(time.Microsecond)
+	for range 2 {
+		if !value[bool](t, db, take, hk, at) {
+			t.Error("the take that is written again is said to change nothing")
+		}
+	}
+	if n := incidentVersions(t, db, hk); n != 2 {
+		t.Errorf("%d versions", n)
+	}
+
+	// A timer that runs out first, when the worker is back, makes no breach of an answer in time.
+	alert = alertOf(t, db, "TIMER", "HIGH", "local", nil)
+	hk = incidentOf(t, db, alert)
+	age(t, db, hk, 40*time.Minute)
+	exec(t, db, `INSERT INTO monitoring.alert_incident_eff_s (link_alert_incident_hk, hash_diff, effective_from)
+		SELECT link_alert_incident_hk, '\x', e.effective_from - interval '40 minutes'
+		  FROM monitoring.alert_incident_eff_s e JOIN monitoring.alert_incident_l l USING (link_alert_incident_hk)
+		 WHERE l.incident_hk = $1 AND e.load_end_date IS NULL`, hk)
+	exec(t, db, "SELECT monitoring.change_alert_state($1, 'ACKNOWLEDGED', now() - interval '15 minutes', 'frank', 'test', NULL, NULL)", alert)
+	limit := `SELECT changed FROM monitoring.record_incident_change($1, jsonb_build_object('change', 'LIMIT', 'actor', 'response limit passed', 'at', now()))`
+	if changed := value[bool](t, db, limit, hk); changed || currentIncident(t, db, hk).Breach {
+		t.Errorf("the limit passed after an answer in time: %v, %+v", changed, currentIncident(t, db, hk))
+	}
+	exec(t, db, "SELECT monitoring.incident_note($1, 'dana', 'looking')", hk)
+	if got := currentIncident(t, db, hk); got.Breach || got.RespondedBy != "frank" || *got.Response != 25 {
+		t.Errorf("noted at last: %+v", got)
+	}
+}
+
 func TestIncident_AnswerBeforeItWasCreatedIsNoResponse(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

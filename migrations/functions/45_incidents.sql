@@ -146,8 +146,10 @@ CREATE OR REPLACE FUNCTION monitoring.check_incident() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    c    monitoring.incident_s;
-    v_at timestamptz := coalesce(NEW.changed_at, clock_timestamp());
+    c             monitoring.incident_s;
+    v_at          timestamptz := coalesce(NEW.changed_at, clock_timestamp());
+    v_answered_at timestamptz;
+    v_answered_by text;
 BEGIN
     IF NEW.load_end_date IS NOT NULL THEN
         RETURN NEW;  -- a version that is history already, loaded from elsewhere
@@ -174,6 +176,16 @@ BEGIN
         NEW.first_response_by := coalesce(NEW.first_response_by, c.first_response_by, NEW.changed_by);
         NEW.first_response_timestamp := coalesce(NEW.first_response_timestamp, c.first_response_timestamp, NEW.resolved_timestamp, v_at);
     END IF;
+    IF c.incident_status = 'OPEN' THEN
+        -- Somebody may have answered one of its alerts before, and no worker ran to say so.
+        SELECT i.alert_acknowledged_at, i.alert_acknowledged_by INTO v_answered_at, v_answered_by
+          FROM monitoring.incident_current i
+         WHERE i.incident_hk = NEW.incident_hk;
+        IF v_answered_at < NEW.first_response_timestamp THEN
+            NEW.first_response_timestamp := v_answered_at;
+            NEW.first_response_by := v_answered_by;
+        END IF;
+    END IF;
     IF NEW.incident_status IN ('RESOLVED', 'CLOSED') THEN
         NEW.resolved_by := coalesce(NEW.resolved_by, c.resolved_by, NEW.changed_by);
         NEW.resolved_timestamp := coalesce(NEW.resolved_timestamp, c.resolved_timestamp, v_at);
@@ -186,7 +198,7 @@ BEGIN
     NEW.response_time_minutes := monitoring.whole_minutes(NEW.created_timestamp, NEW.first_response_timestamp);
     NEW.resolution_time_minutes := monitoring.whole_minutes(NEW.created_timestamp, NEW.resolved_timestamp);
     -- From the times alone: late is late, whether or not a timer ran to say so.
-    IF coalesce(NEW.first_response_timestamp, v_at) - NEW.created_timestamp > monitoring.incident_response_limit() THEN
+    IF coalesce(NEW.first_response_timestamp, v_answered_at, v_at) - NEW.created_timestamp > monitoring.incident_response_limit() THEN
         NEW.response_breached_at := NEW.created_timestamp + monitoring.incident_response_limit();
     END IF;
     IF coalesce(NEW.resolved_timestamp, v_at) - NEW.created_timestamp > monitoring.incident_resolution_limit() THEN
@@ -768,6 +780,9 @@ BEGIN
         -- A timer says that a limit may have passed; the times say whether it has.
         changed := c.incident_status IN ('OPEN', 'INVESTIGATING') AND (
             c.incident_status = 'OPEN' AND c.response_breached_at IS NULL AND p_at - c.created_timestamp > monitoring.incident_response_limit()
+                AND NOT EXISTS (SELECT FROM monitoring.incident_current i
+                                 WHERE i.incident_hk = p_incident_hk
+                                   AND i.alert_acknowledged_at - c.created_timestamp <= monitoring.incident_response_limit())
             OR c.resolution_breached_at IS NULL AND p_at - c.created_timestamp > monitoring.incident_resolution_limit());
         message := CASE WHEN changed THEN format('%s: %s', v_id, p_actor) ELSE format('%s: no limit passed', v_id) END;
         IF NOT changed THEN
@@ -780,7 +795,8 @@ BEGIN
                    AND (p_change <> 'REOPENED' OR c.incident_status = 'RESOLVED');
         IF NOT changed THEN
             changed := CASE p_change  -- it is this very change, written again by a retry
-                WHEN 'INVESTIGATING' THEN c.incident_status = v_wanted AND c.first_response_timestamp = p_at AND c.first_response_by = p_actor
+                WHEN 'INVESTIGATING' THEN c.incident_status = v_wanted AND (c.first_response_timestamp = p_at AND c.first_response_by = p_actor
+                                                                            OR v_before.changed_at = p_at AND v_before.changed_by = p_actor)
                 WHEN 'REOPENED' THEN c.incident_status = v_wanted AND c.reopened_at = p_at AND v_before.changed_by = p_actor
                 WHEN 'RESOLVED' THEN c.incident_status = v_wanted AND c.resolved_timestamp = p_at AND c.resolved_by = p_actor
                 ELSE c.incident_status = v_wanted AND c.closed_timestamp = p_at AND c.closed_by = p_actor END;
