@@ -16,6 +16,10 @@ var (
 	inspectionSQL string
 	//go:embed sql/failing_deliveries.sql
 	failingDeliveriesSQL string
+	//go:embed sql/overdue.sql
+	overdueSQL string
+	//go:embed sql/disabled_triggers.sql
+	disabledTriggersSQL string
 )
 
 // Server is what the vault's server is and what our role may do there.
@@ -90,6 +94,31 @@ func (s *Store) FailingDeliveries(ctx context.Context) ([]FailingDelivery, error
 	list, err := all(ctx, s, pgx.RowToStructByPos[FailingDelivery], failingDeliveriesSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read failed notifications: %w", err)
+	}
+	return list, nil
+}
+
+// Overdue is what retention should have taken of a table.
+type Overdue struct {
+	Table string
+	Parts int           // partitions, or months of closed versions
+	By    time.Duration // the oldest, since it was due
+}
+
+// Overdue lists what has been due to leave the vault for longer than a while.
+func (s *Store) Overdue(ctx context.Context, longer time.Duration) ([]Overdue, error) {
+	list, err := all(ctx, s, pgx.RowToStructByPos[Overdue], overdueSQL, longer)
+	if err != nil {
+		return nil, fmt.Errorf("look for what has expired: %w", err)
+	}
+	return list, nil
+}
+
+// DisabledTriggers names the tables of the vault whose discipline somebody has switched off, and how.
+func (s *Store) DisabledTriggers(ctx context.Context) ([]string, error) {
+	list, err := all(ctx, s, pgx.RowTo[string], disabledTriggersSQL)
+	if err != nil {
+		return nil, fmt.Errorf("look at the triggers: %w", err)
 	}
 	return list, nil
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"onevault/vault"
+	"onevault/workflows"
 )
 
 var now = time.Date(2026, 5, 4, 3, 12, 0, 0, time.UTC)
@@ -194,4 +196,20 @@ func TestJudgeSecurity_SaysWhatIsNotLookedFor(t *testing.T) {
 	if found := judgeSecurity(now, theirs); len(found) != 1 {
 		t.Errorf("an old failure is repeated: %+v", found)
 	}
+}
+
+func TestJudgeRetention_SaysWhatStaysAndWhy(t *testing.T) {
+	t.Parallel()
+	expect(t, []Finding{judgeRetention(nil)}, OK, "nothing is kept")
+	expect(t, []Finding{judgeRetention([]vault.Overdue{{Table: "system_health_metric_s", Parts: 3, By: 75 * time.Hour}})}, Warn, "system_health_metric_s (3 parts, 3 days late)")
+	expect(t, []Finding{judgeRetain(workflows.RetainResult{}, nil)}, OK, "ended well")
+	expect(t, []Finding{judgeRetain(workflows.RetainResult{}, errors.New("it timed out"))}, Warn, "it timed out")
+	expect(t, []Finding{judgeRetain(workflows.RetainResult{Problems: []workflows.RetainProblem{{What: "archive of May", Error: "no space left"}}}, nil)},
+		Warn, "archive of May (no space left)")
+}
+
+func TestJudgeDiscipline_ATriggerThatIsOffIsAFailure(t *testing.T) {
+	t.Parallel()
+	expect(t, []Finding{judgeDiscipline(nil)}, OK, "all are on")
+	expect(t, []Finding{judgeDiscipline([]string{"alert_instance_s: t60_allow_only_closing"})}, Fail, "alert_instance_s: t60_allow_only_closing")
 }

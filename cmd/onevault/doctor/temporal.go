@@ -32,7 +32,7 @@ func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueu
 	for _, id := range Schedules() {
 		findings = append(findings, checkSchedule(ctx, c, id, now))
 	}
-	return findings
+	return append(findings, checkRetain(ctx, c)...)
 }
 
 func checkNamespace(ctx context.Context, c client.Client, namespace string) Finding {
