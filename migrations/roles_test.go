@@ -89,7 +89,10 @@ func TestRoles_DoWhatTheyAreForAndNothingElse(t *testing.T) {
 		{"SELECT count(*) FROM monitoring.evaluate_alert_conditions()", true, true, false, false},
 		{putDefinition, true, true, false, false},
 		{"INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary('X'), 'X')", true, true, false, false},
-		{"INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary('X'), 'X')", true, true, false, false},
+		{"INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary('X'), 'X')", false, true, false, false},
+		{"INSERT INTO monitoring.monitor_config_s (monitor_config_hk, hash_diff, config_name, config_type, config_value) VALUES " +
+			"(util.hash_binary(util.bk('RETENTION', 'alert_instance_s')), '\\x', 'alert_instance_s', 'RETENTION', '{\"keep\": \"30 days\", \"archive\": false}')", false, true, false, false},
+		{"UPDATE monitoring.monitor_config_s SET load_end_date = clock_timestamp()", false, false, false, false},
 
 		{"SELECT monitoring.incident_note(monitoring.create_incident_from_alerts(ARRAY[" + hk + "], 'Slow', NULL), 'dana', 'looking')", true, true, false, false},
 		{"SELECT monitoring.resolve_incident(monitoring.create_incident_from_alerts(ARRAY[" + hk + "], 'Slow', NULL), 'dana')", true, true, false, false},

@@ -132,6 +132,9 @@ CREATE OR REPLACE TRIGGER t40_check_retention BEFORE INSERT ON monitoring.monito
 
 CREATE OR REPLACE FUNCTION monitoring.put_retention_defaults() RETURNS integer
     LANGUAGE plpgsql
+    -- The worker may give a table its default, and no other setting.
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
     v_table record;
