@@ -118,6 +118,27 @@ func TestWrite_LosesNoOlderRowsWhenItIsInterrupted(t *testing.T) {
 	}
 }
 
+// Temporal gives an activity up that it hears nothing of; on its host it may still be at work.
+func TestWrite_ByOneThatWasGivenUpHarmsNothing(t *testing.T) {
+	t.Parallel()
+	d := NewDir(t.TempDir())
+	slow := source("samples_s", twoRows, 2)
+	slow.Copy = func(w io.Writer) (int64, error) {
+		write(t, d, twoRows, 2) // its successor begins and ends meanwhile
+		_, err := io.WriteString(w, "a,b\n"+twoRows)
+		return 2, err
+	}
+	if _, err := d.Write(name, header(), []Source{source("samples_h", "key,1\n", 1), slow}); err != nil {
+		t.Errorf("it fails: %v", err)
+	}
+	if _, err := d.Verify(name); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(d.Path("*/*") + "*.tmp"); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 // Of an archive whose manifest can no longer be read everything is kept, its keys as well.
 func TestWrite_KeepsTheFilesOfAnUnreadableManifest(t *testing.T) {
 	t.Parallel()

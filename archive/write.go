@@ -35,7 +35,7 @@ func (d Dir) Path(name string) string {
 
 // Write makes the archive of a name: its files first, all synced, its manifest last. Whatever a writer
 // that was killed left of it is replaced. A whole archive of that name with other rows is moved aside; one
-// with the same rows is written anew. The manifest's counts, sums and files are filled in here.
+// with the same rows, unharmed, stays and is what is returned. The manifest's counts, sums and files are filled in here.
 func (d Dir) Write(name string, m Manifest, sources []Source) (Manifest, error) {
 	if !names.MatchString(name) {
 		return Manifest{}, fmt.Errorf("archive %q: not a name of the form table/partition", name)
@@ -63,6 +63,10 @@ func (d Dir) Write(name string, m Manifest, sources []Source) (Manifest, error) 
 	m.Rows = m.RowsFile().Rows
 	if err := m.check(); err != nil {
 		return Manifest{}, fmt.Errorf("archive %s: %w", name, err)
+	}
+	// A writer that was given up, and still lives, meets what its successor wrote and the vault relies on.
+	if standing, err := Verify(base + manifestSuffix); err == nil && standing.Manifest.sameRows(m) && standing.Manifest.Digest == m.Digest {
+		return standing.Manifest, removeLeftovers(base)
 	}
 	if err := moveAside(base, m); err != nil {
 		return Manifest{}, err
