@@ -93,7 +93,11 @@ func Down(ctx context.Context, databaseURL string) (Step, error) {
 		if err := checkNotNewer(ctx, provider); err != nil {
 			return err
 		}
-		result, err := provider.Down(ctx)
+		var result *goose.MigrationResult
+		err := insist(ctx, db, func(string) {}, func() (err error) {
+			result, err = provider.Down(ctx)
+			return err
+		})
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return errors.Join(errors.New("nothing to take back: no migration is applied"), dropMarks(ctx, db))
 		}
