@@ -430,3 +430,17 @@ func TestDiscipline_EveryTableIsProtectedAgainstEveryWayToForget(t *testing.T) {
 		refused(t, db, "55000", nil, "TRUNCATE "+table+" CASCADE")
 	}
 }
+
+// Each week is a table: nobody, not even a worker that was taken over, fills the catalog with them.
+func TestPartitions_OfATimeThatNobodyNeedsAreRefused(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	before := value[int](t, db, "SELECT count(*) FROM monitoring.partitions()")
+	for _, span := range []string{"'0001-01-01', '9999-01-01'", "'-infinity', '2026-01-01'", "'2026-01-01', 'infinity'", "NULL, '2026-01-01'", "'2026-01-01', NULL"} {
+		refused(t, db, "22023", []string{"partitions from", "at most ten years"}, "SELECT monitoring.ensure_partitions("+span+")")
+		refused(t, db, "22023", []string{"partitions from", "at most ten years"}, "SELECT monitoring.ensure_partitions_of('system_health_metric_s', "+span+")")
+	}
+	if after := value[int](t, db, "SELECT count(*) FROM monitoring.partitions()"); after != before {
+		t.Errorf("%d partitions were made", after-before)
+	}
+}

@@ -194,6 +194,18 @@ $$;
 COMMENT ON FUNCTION monitoring.make_partition(text, date) IS
     'Makes the partition of a measurement satellite for the week that begins on a Monday; false: it is there. Called by ensure_partitions and ensure_partitions_of, which queue.';
 
+CREATE OR REPLACE FUNCTION monitoring.check_weeks(p_from timestamptz, p_to timestamptz) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF (isfinite(p_from) AND isfinite(p_to) AND p_to <= p_from + interval '520 weeks') IS NOT TRUE THEN
+        RAISE EXCEPTION 'partitions from % to % are asked for', coalesce(p_from::text, 'NULL'), coalesce(p_to::text, 'NULL')
+            USING ERRCODE = '22023', HINT = 'Ask for at most ten years: each week is a table.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_weeks(timestamptz, timestamptz) IS 'Raises 22023 for a time in which nobody needs partitions.';
+
 CREATE OR REPLACE FUNCTION monitoring.ensure_partitions(p_from date, p_to date) RETURNS integer
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -204,6 +216,7 @@ DECLARE
     v_week  date;
     v_made  integer := 0;
 BEGIN
+    PERFORM monitoring.check_weeks(p_from, p_to);
     -- One maker at a time; the loser finds the partitions made.
     PERFORM pg_advisory_xact_lock(hashtextextended('monitoring.ensure_partitions', 0));
     FOR v_table IN SELECT table_name FROM monitoring.partitioned_tables() LOOP

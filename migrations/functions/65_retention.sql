@@ -197,6 +197,7 @@ CREATE OR REPLACE FUNCTION monitoring.ensure_partitions_of(p_table text, p_from 
 DECLARE
     v_week date := date_trunc('week', p_from)::date;
 BEGIN
+    PERFORM monitoring.check_weeks(p_from, p_to);
     IF p_table NOT IN (SELECT table_name FROM monitoring.partitioned_tables()) THEN
         RAISE EXCEPTION 'monitoring.% is not partitioned', p_table USING ERRCODE = '22023';
     END IF;
