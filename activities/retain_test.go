@@ -356,7 +356,7 @@ func TestRetention_ATransactionThatSeesNoLateRowsDropsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback(context.Background())                                                      //nolint:errcheck // where the test failed before its own
+		defer tx.Rollback(context.Background())                                                      // where the test failed before its own
 		if _, err := tx.Exec(t.Context(), "SELECT count(*) FROM monitoring.archive_s"); err != nil { // its snapshot
 			t.Fatal(err)
 		}

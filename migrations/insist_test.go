@@ -22,7 +22,7 @@ func TestUp_ThatWaitsForATableKeepsNobodyElseWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer forgotten.Rollback(context.Background()) //nolint:errcheck // where the test failed before its own
+	defer forgotten.Rollback(context.Background()) // where the test failed before its own
 	const indexed = "INSERT INTO monitoring.system_health_metric_h (health_metric_hk, health_metric_bk) VALUES (util.hash_binary($1), $1)"
 	const other = "INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary($1), $1)"
 	exec(t, forgotten, indexed, "I")
@@ -68,7 +68,7 @@ func TestUp_ThatChangesNoTableWaitsForNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Rollback(context.Background()) //nolint:errcheck // it only holds its locks
+	defer writer.Rollback(context.Background()) // it only holds its locks
 	exec(t, writer, "INSERT INTO monitoring.incident_h (incident_hk, incident_bk) VALUES (util.hash_binary('I'), 'I')")
 	exec(t, writer, `INSERT INTO monitoring.monitor_config_s (monitor_config_hk, hash_diff, config_name, config_type, config_value)
 		VALUES (util.hash_binary(util.bk('RETENTION', 'outbox')), '\x', 'outbox', 'RETENTION', '{"keep": "8 days"}')`)
