@@ -13,6 +13,8 @@ import (
 type Collection struct {
 	Vault   *vault.Store
 	Targets map[string]*collect.Target // by name
+	// ControlsDir holds controls of compliance beside the built-in ones; empty: there are none.
+	ControlsDir string
 }
 
 // CollectHealthInput names a target and the cadence of its collection.

@@ -15,6 +15,7 @@ const (
 	EvaluateEvery     = "ONEVAULT_EVALUATE_EVERY"
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
 	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
+	ControlsDir       = "ONEVAULT_CONTROLS_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
 	Actor             = "ONEVAULT_ACTOR"
 )

@@ -31,6 +31,7 @@ type Config struct {
 
 	AllowedCIDRs []netip.Prefix // private networks that channels may reach
 	ArchiveDir   string         // where rows are archived before they leave the vault; empty: such rows stay
+	ControlsDir  string         // *.sql files of compliance controls beside the built-in ones; empty: none
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
@@ -76,6 +77,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
 	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
 		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
+	case c.ControlsDir != "" && !filepath.IsAbs(c.ControlsDir):
+		return fmt.Errorf("ONEVAULT_CONTROLS_DIR is %q: write an absolute path, such as /etc/onevault/controls", c.ControlsDir)
 	}
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err

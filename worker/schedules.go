@@ -47,6 +47,9 @@ func (p *parts) schedules() []client.ScheduleOptions {
 		// When the night's reports and backups are usually not yet, or no longer, at work.
 		p.daily("retain", client.ScheduleCalendarSpec{Hour: at(2), Minute: at(30)}, "UTC", workflows.RetainWorkflowName,
 			workflows.RetainInput{}, "roll up, archive and drop what is older than its setting says"),
+		// After retention, and before the report that tells what changed.
+		p.daily("compliance", client.ScheduleCalendarSpec{Hour: at(3), Minute: at(30)}, "UTC", workflows.ComplianceWorkflowName,
+			workflows.ComplianceInput{Target: localTarget}, "run the compliance controls and record what they found"),
 		p.daily("report", client.ScheduleCalendarSpec{Hour: at(6)}, p.config.Timezone, workflows.ReportWorkflowName,
 			workflows.ReportInput{Timezone: p.config.Timezone}, "make the daily report and mail it to whoever asks for it"),
 	}

@@ -53,7 +53,7 @@ func wantCadence(t *testing.T, options client.ScheduleOptions, every, offset tim
 func TestSchedules_StartTheWorkflowsOnTheQueueOfTheWorker(t *testing.T) {
 	t.Parallel()
 	p := &parts{config: Config{TaskQueue: "mine"}.withDefaults()}
-	want := map[string]string{"report": workflows.ReportWorkflowName, "retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "capacity": workflows.CapacityWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
+	want := map[string]string{"report": workflows.ReportWorkflowName, "retain": workflows.RetainWorkflowName, "security": workflows.SecurityWorkflowName, "capacity": workflows.CapacityWorkflowName, "compliance": workflows.ComplianceWorkflowName, "collect": workflows.CollectWorkflowName, "evaluate": workflows.EvaluateWorkflowName}
 	for _, options := range p.schedules() {
 		action, ok := options.Action.(*client.ScheduleWorkflowAction)
 		if !ok {

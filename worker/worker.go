@@ -185,6 +185,7 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Capacity, workflow.RegisterOptions{Name: workflows.CapacityWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
@@ -194,7 +195,7 @@ func (p *parts) register() sdkworker.Worker {
 		p.incidents,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
-		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}},
+		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, ControlsDir: p.config.ControlsDir},
 		&activities.Security{Vault: p.store, Log: p.log},
 		p.retention(),
 	} {

@@ -14,13 +14,14 @@ const DefaultTaskQueue = "onevault"
 
 // Names of the workflow types, as the Temporal UI shows them.
 const (
-	AlertWorkflowName    = "Alert"
-	CapacityWorkflowName = "Capacity"
-	CollectWorkflowName  = "Collect"
-	EvaluateWorkflowName = "Evaluate"
-	ReportWorkflowName   = "Report"
-	RetainWorkflowName   = "Retain"
-	SecurityWorkflowName = "Security"
+	AlertWorkflowName      = "Alert"
+	CapacityWorkflowName   = "Capacity"
+	CollectWorkflowName    = "Collect"
+	ComplianceWorkflowName = "Compliance"
+	EvaluateWorkflowName   = "Evaluate"
+	ReportWorkflowName     = "Report"
+	RetainWorkflowName     = "Retain"
+	SecurityWorkflowName   = "Security"
 )
 
 // AlertWorkflowID is the id of the workflow that carries the alerts of a definition on a target: the

@@ -216,12 +216,14 @@ BEGIN
                  ORDER BY s.capacity_metric_hk, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
 
     WHEN 'compliance' THEN
-        -- A control that was not tested says nothing; where none was, nothing is known.
+        -- A control that was not tested says nothing; where none was, nothing is known. One that several
+        -- frameworks ask for has a row for each, and is one thing to remedy.
         SELECT CASE WHEN count(*) > 0 THEN jsonb_build_object(
-                   'non_compliant_count', count(*) FILTER (WHERE s.check_status = 'NON_COMPLIANT'),
-                   'critical_non_compliant_count', count(*) FILTER (
+                   'non_compliant_count', count(DISTINCT coalesce(s.control_id, h.compliance_check_bk)) FILTER (
+                       WHERE s.check_status = 'NON_COMPLIANT'),
+                   'critical_non_compliant_count', count(DISTINCT coalesce(s.control_id, h.compliance_check_bk)) FILTER (
                        WHERE s.check_status = 'NON_COMPLIANT' AND s.remediation_priority = 'CRITICAL'),
-                   'overdue_remediation_count', count(*) FILTER (
+                   'overdue_remediation_count', count(DISTINCT coalesce(s.control_id, h.compliance_check_bk)) FILTER (
                        WHERE s.check_status <> 'COMPLIANT' AND s.remediation_required
                          AND s.remediation_deadline < (p_at AT TIME ZONE 'UTC')::date)) END
           INTO v_inputs
