@@ -30,11 +30,11 @@ BEGIN
     -- Two runs at once: one waits, and then continues what the other found.
     PERFORM pg_advisory_xact_lock(hashtextextended('onevault.compliance/' || p_target, 0));
     WITH given AS MATERIALIZED (
-        SELECT r.*, f.framework, f.clauses, monitoring.compliance_key(p_target, f.framework, r.control) AS bk
+        SELECT r.*, f.framework, f.asked, monitoring.compliance_key(p_target, f.framework, r.control) AS bk
           FROM jsonb_to_recordset(p_results) AS r (
                    control text, title text, asks text, category text, severity text, remediation text, source text, status text,
                    score numeric, evidence jsonb, clauses jsonb),
-               LATERAL (SELECT c.framework, jsonb_agg(jsonb_build_object('clause', c.clause, 'text', c.text) ORDER BY c.place) AS clauses
+               LATERAL (SELECT c.framework, jsonb_agg(jsonb_build_object('clause', c.clause, 'text', c.text) ORDER BY c.place) AS asked
                           FROM ROWS FROM (jsonb_to_recordset(r.clauses) AS (framework text, clause text, text text)) WITH ORDINALITY
                                AS c (framework, clause, text, place)
                          GROUP BY c.framework) AS f
@@ -65,7 +65,7 @@ BEGIN
            -- The first finding's, whatever the runs since then; a control that became more severe may bring it nearer.
            CASE WHEN j.finding OR j.was_open
                 THEN least(CASE WHEN j.was_open THEN j.deadline END, (p_at AT TIME ZONE 'UTC')::date + monitoring.remediation_days(j.severity)) END,
-           j.source, p_run, j.control, j.severity, j.clauses, j.remediation,
+           j.source, p_run, j.control, j.severity, j.asked, j.remediation,
            CASE WHEN j.before = j.status THEN coalesce(j.since, p_at) ELSE p_at END
       FROM judged j;
     GET DIAGNOSTICS v_written = ROW_COUNT;
