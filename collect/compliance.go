@@ -260,7 +260,16 @@ func (t *Target) connectPlain(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
-	return conn, hideFromStatements(ctx, conn)
+	if err := hideFromStatements(ctx, conn); err != nil {
+		closePlain(ctx, conn)
+		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+	return conn, nil
+}
+
+// closePlain leaves nothing to be told: each transaction was rolled back, and a connection that is broken is closed.
+func closePlain(ctx context.Context, conn *pgx.Conn) {
+	_ = conn.Close(context.WithoutCancel(ctx))
 }
 
 // CheckControls runs controls one after another, each in a read-only transaction of its own. The error
@@ -270,7 +279,7 @@ func (t *Target) CheckControls(ctx context.Context, controls []Control) ([]Contr
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer closePlain(ctx, conn)
 	results := make([]ControlResult, 0, len(controls))
 	for _, control := range controls {
 		result, err := check(ctx, conn, control)
@@ -295,7 +304,7 @@ func (t *Target) LintControl(ctx context.Context, control Control) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer closePlain(ctx, conn)
 	tx, err := begin(ctx, conn)
 	if err != nil {
 		return err

@@ -127,3 +127,16 @@ func TestCompliance_ConditionsCountAControlOnce(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestRecordCompliance_TheWorkersRoleIsEnough(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, address := f.loginAs("onevault_worker")
+	f.store = f.open(address)
+	if n := f.ran(0, true, result("C01", "NON_COMPLIANT", "LOW", "SOX")); n != 1 || len(f.standing(0)) != 1 {
+		t.Errorf("%d were written, %+v", n, f.standing(0))
+	}
+	if n := f.ran(1, true); n != 1 {
+		t.Errorf("%d were retired", n)
+	}
+}
