@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -43,6 +44,9 @@ type SendNotificationInput struct {
 	Uncertain bool `json:"uncertain,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived although the provider said it failed.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+	// LedgerLater says that earlier entries still wait for the vault: these are to follow them, and not to
+	// overtake them in the moment in which it is back.
+	LedgerLater bool `json:"ledger_later,omitempty"`
 }
 
 // SendNotificationOutput says what the attempt proved. Entries are those that the vault could not take
@@ -68,7 +72,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain || in.PossibleDuplicate}
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	intents := entriesOf(in, "PENDING", at)
-	finding, err := n.begin(ctx, intents)
+	finding, err := n.begin(ctx, in, intents)
 	switch {
 	case err != nil:
 		n.Log.WarnContext(ctx, "intent not recorded yet", "channel", in.Channel.Key, "error", err)
@@ -89,7 +93,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
 	outcomes := outcomesOf(in, out, at)
-	if err := n.finish(ctx, outcomes); err != nil {
+	if err := n.finish(ctx, in, outcomes); err != nil {
 		n.Log.WarnContext(ctx, "outcome not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, outcomes...)
 	}
@@ -126,13 +130,22 @@ func isFinal(in SendNotificationInput, class notify.Class) bool {
 	return in.Attempt >= in.Channel.RetryAttempts
 }
 
-func (n *Notifications) begin(ctx context.Context, intents []vault.LedgerEntry) (vault.Finding, error) {
+// errLedgerLater is why entries are left to the workflow although nobody asked the vault.
+var errLedgerLater = errors.New("earlier entries wait for the vault")
+
+func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, intents []vault.LedgerEntry) (vault.Finding, error) {
+	if in.LedgerLater {
+		return "", errLedgerLater
+	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
 	return n.Vault.BeginNotifications(ctx, intents)
 }
 
-func (n *Notifications) finish(ctx context.Context, outcomes []vault.LedgerEntry) error {
+func (n *Notifications) finish(ctx context.Context, in SendNotificationInput, outcomes []vault.LedgerEntry) error {
+	if in.LedgerLater {
+		return errLedgerLater
+	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
 	_, err := n.Vault.RecordHistory(ctx, nil, outcomes)

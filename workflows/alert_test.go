@@ -206,6 +206,50 @@ func TestAlert_VaultDownNeverStopsAPageAndEverythingIsRecordedLater(t *testing.T
 	}
 }
 
+func TestAlert_MessageInTheMomentTheVaultIsBackDoesNotOvertakeTheLedgerThatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	down := true
+	w.onRecord = func(activities.RecordHistoryInput) (activities.RecordHistoryOutput, error) {
+		if down {
+			return activities.RecordHistoryOutput{}, errVault
+		}
+		return activities.RecordHistoryOutput{}, nil
+	}
+	w.onList = func() error {
+		if down {
+			return errVault
+		}
+		return nil
+	}
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		out := accepted()
+		entry := activities.LedgerEntry{AlertKey: "K1", Event: in.Event, Status: "DELIVERED"}
+		if down || in.LedgerLater {
+			out.Entries = []activities.LedgerEntry{entry}
+		} else {
+			w.ledger = append(w.ledger, entry) // as the activity does
+		}
+		return out, nil
+	}
+	opening := fired("K1")
+	opening.Seq, opening.Recorded, opening.Channels = 0, false, emailOnly
+	w.bring(0, opening)
+	// The vault is back, and what waits for it will try again within three seconds.
+	back := 10 * time.Minute
+	w.after(back, func() { w.mu.Lock(); down = false; w.mu.Unlock() })
+	w.bring(back+time.Millisecond, alert.Transition{Kind: alert.TransitionResolved, Alert: alert.Alert{Key: "K1"}, Actor: "condition cleared", At: began.Add(back)})
+	w.run()
+
+	var got []string
+	for _, entry := range w.ledger {
+		got = append(got, entry.Event)
+	}
+	if want := []string{"FIRED", "RESOLVED"}; !slices.Equal(got, want) {
+		t.Errorf("the ledger was written in the order %v, want %v", got, want)
+	}
+}
+
 func TestAlert_RetriesAsTheProviderAsksAndThenGivesUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)

@@ -199,7 +199,7 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
 	err := workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
 		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
-		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
+		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)
 	return out, err
 }

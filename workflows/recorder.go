@@ -19,7 +19,9 @@ type recorder struct {
 	written  int  // how many of them the vault holds
 	late     bool // the vault did not answer within the budget
 	refused  int  // items that the vault will never take
-	adopt    func(workflow.Context, activities.ChangeResult)
+	// unwrittenEntries counts the ledger's entries among what the vault does not hold yet.
+	unwrittenEntries int
+	adopt            func(workflow.Context, activities.ChangeResult)
 }
 
 // maxBatch bounds one write, far below the size limit of a payload.
@@ -33,6 +35,7 @@ func (r *recorder) change(c activities.Change) {
 func (r *recorder) ledger(entries ...activities.LedgerEntry) {
 	r.entries = append(r.entries, entries...)
 	r.accepted += len(entries)
+	r.unwrittenEntries += len(entries)
 }
 
 // unwritten counts what the vault does not hold yet.
@@ -54,6 +57,7 @@ func (r *recorder) run(ctx workflow.Context) {
 		out, err := r.write(ctx, batch)
 		r.late = false
 		r.written += len(batch.Changes) + len(batch.Entries)
+		r.unwrittenEntries -= len(batch.Entries)
 		if err != nil {
 			r.refused += len(batch.Changes) + len(batch.Entries)
 			workflow.GetLogger(ctx).Error("the vault refused history", "error", err,
