@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"go.temporal.io/server/common/log"
 	"go.uber.org/zap"
@@ -13,9 +14,10 @@ import (
 // keepLog is the size in bytes above which a start moves the log aside.
 const keepLog = 10 << 20
 
-// fileLogger writes warnings and worse to a file. Where Temporal would end the process ("fatal"), the
-// goroutine ends and failed hears why: the rest of the process still has a database to close.
-func fileLogger(path string, failed chan<- error) (log.Logger, error) {
+// fileLogger writes warnings and worse to a file. Where Temporal would end the process ("fatal"), failed
+// hears why and the goroutine ends: the rest of the process still has a database to close. While building is
+// true, the one goroutine that builds the server is told by a panic with errGaveUp.
+func fileLogger(path string, failed chan<- error, building *atomic.Bool) (log.Logger, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > keepLog {
 		if err := os.Rename(path, path+".1"); err != nil {
 			return nil, fmt.Errorf("rotate Temporal's log: %w", err)
@@ -27,12 +29,16 @@ func fileLogger(path string, failed chan<- error) (log.Logger, error) {
 		return nil, fmt.Errorf("open Temporal's log: %w", err)
 	}
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(log.DefaultZapEncoderConfig), zapcore.Lock(file), zapcore.WarnLevel)
-	return log.NewZapLogger(zap.New(core, zap.WithFatalHook(reportFatal{path: path, failed: failed}))), nil
+	return log.NewZapLogger(zap.New(core, zap.WithFatalHook(reportFatal{path: path, failed: failed, building: building}))), nil
 }
 
+// errGaveUp is what a fatal entry panics with while the server is built; the reason was sent to failed.
+var errGaveUp = errors.New("temporal gave up")
+
 type reportFatal struct {
-	path   string
-	failed chan<- error
+	path     string
+	failed   chan<- error
+	building *atomic.Bool
 }
 
 // OnWrite ends the goroutine that logged the entry, as the process's end would have.
@@ -46,6 +52,11 @@ func (r reportFatal) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field
 	select {
 	case r.failed <- fmt.Errorf("temporal gave up (its log is %s): %s: %w", r.path, entry.Message, err):
 	default: // only the first reason matters
+	}
+	if r.building.Load() {
+		// Temporal opens its ports inside sync.OnceValue, which turns runtime.Goexit into a panic that
+		// nobody can tell from others.
+		panic(errGaveUp)
 	}
 	zapcore.WriteThenGoexit.OnWrite(entry, fields)
 }

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -45,6 +47,7 @@ type Server struct {
 	ui       *webUI
 	address  string
 	failed   chan error
+	building atomic.Bool
 }
 
 // Start runs the server on the data in cfg.Dir and returns when it answers requests and its Web UI
@@ -54,16 +57,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create Temporal's directory: %w", err)
 	}
-	port, err := claim("Temporal", cfg.Port)
-	if err != nil {
-		return nil, err
-	}
 	uiPort, err := claim("Temporal UI", cfg.UIPort)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{address: hostPort(port), failed: make(chan error, 1)}
-	if err := s.startTemporal(filepath.Clean(cfg.Dir), port); err != nil {
+	s := &Server{failed: make(chan error, 1)}
+	if err := s.startOnFreePorts(filepath.Clean(cfg.Dir), func() (int, error) { return claim("Temporal", cfg.Port) }); err != nil {
 		return nil, err
 	}
 	if err := s.prepare(ctx, cfg.SearchAttributes); err != nil {
@@ -94,6 +93,23 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// startOnFreePorts starts Temporal, again with other ports where somebody took one between its claim and its
+// use. A port that was asked for by number is not replaced: the next claim of it says that it is taken.
+func (s *Server) startOnFreePorts(dir string, claim func() (int, error)) error {
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		port, err := claim()
+		if err != nil {
+			return err
+		}
+		s.address = hostPort(port)
+		err = s.startTemporal(dir, port)
+		if err == nil || attempt == attempts || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+}
+
 // startTemporal opens or creates the database and starts the four services on it.
 func (s *Server) startTemporal(dir string, port int) error {
 	store := sqliteStore(filepath.Join(dir, "temporal.db"))
@@ -104,7 +120,7 @@ func (s *Server) startTemporal(dir string, port int) error {
 	if err != nil {
 		return err
 	}
-	logger, err := fileLogger(filepath.Join(dir, "temporal.log"), s.failed)
+	logger, err := fileLogger(filepath.Join(dir, "temporal.log"), s.failed, &s.building)
 	if err != nil {
 		return err
 	}
@@ -129,7 +145,10 @@ func (s *Server) startTemporal(dir string, port int) error {
 func (s *Server) launch(options ...temporal.ServerOption) error {
 	started := make(chan error, 1)
 	go func() {
-		server, err := temporal.NewServer(options...)
+		server, err := s.build(options...)
+		if errors.Is(err, errGaveUp) {
+			return // failed has the reason
+		}
 		if err == nil {
 			s.temporal = server
 			err = server.Start()
@@ -145,6 +164,22 @@ func (s *Server) launch(options ...temporal.ServerOption) error {
 	case err := <-s.failed:
 		return err
 	}
+}
+
+// build makes the server; errGaveUp where Temporal gave up meanwhile.
+func (s *Server) build(options ...temporal.ServerOption) (server temporal.Server, err error) {
+	s.building.Store(true)
+	defer s.building.Store(false)
+	defer func() {
+		switch reason := recover(); reason {
+		case nil:
+		case errGaveUp:
+			err = errGaveUp
+		default:
+			panic(reason)
+		}
+	}()
+	return temporal.NewServer(options...)
 }
 
 // prepare waits until the frontend serves the namespace and registers what is missing in it.
