@@ -29,7 +29,11 @@ type CollectCapacityOutput struct {
 // CollectCapacity measures what can fill up on a target, forecasts each from its days in the vault, and records both.
 // A target that does not answer is a result, and only the vault's failures are errors here.
 func (c *Collection) CollectCapacity(ctx context.Context, in CollectCapacityInput) (CollectCapacityOutput, error) {
-	resources, problems, err := c.Targets[in.Target].CollectCapacity(ctx)
+	target, err := c.target(in.Target)
+	if err != nil {
+		return CollectCapacityOutput{}, err
+	}
+	resources, problems, err := target.CollectCapacity(ctx)
 	out := CollectCapacityOutput{Resources: len(resources), Problems: problems}
 	if err != nil {
 		out.Error, problems = err.Error(), []string{err.Error()}

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"onevault/collect"
@@ -15,6 +16,15 @@ type Collection struct {
 	Targets map[string]*collect.Target // by name
 	// ControlsDir holds controls of compliance beside the built-in ones; empty: there are none.
 	ControlsDir string
+}
+
+// target is the watched server of a name.
+func (c *Collection) target(name string) (*collect.Target, error) {
+	target := c.Targets[name]
+	if target == nil {
+		return nil, fmt.Errorf("target %q is not watched by this worker", name)
+	}
+	return target, nil
 }
 
 // CollectHealthInput names a target and the cadence of its collection.
@@ -33,8 +43,12 @@ type CollectHealthOutput struct {
 // CollectHealth measures a target once and records every sample. A target that does not answer is a
 // measurement as well (target_reachable 0), so only the vault's failures are errors here.
 func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (CollectHealthOutput, error) {
+	target, err := c.target(in.Target)
+	if err != nil {
+		return CollectHealthOutput{}, err
+	}
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	samples, err := c.Targets[in.Target].CollectHealth(ctx)
+	samples, err := target.CollectHealth(ctx)
 	out := CollectHealthOutput{}
 	if err != nil {
 		out.Error = err.Error()
@@ -69,7 +83,10 @@ type CollectPerformanceOutput struct {
 // sample. Texts are read only of those that the vault does not know. A target whose statements cannot be
 // read is a measurement as well (statement_period_s UNKNOWN), so only the vault's failures are errors.
 func (c *Collection) CollectPerformance(ctx context.Context, in CollectPerformanceInput) (CollectPerformanceOutput, error) {
-	target := c.Targets[in.Target]
+	target, err := c.target(in.Target)
+	if err != nil {
+		return CollectPerformanceOutput{}, err
+	}
 	sample, err := target.SampleStatements(ctx)
 	if err != nil {
 		return c.statementsUnknown(ctx, in, err)

@@ -49,9 +49,9 @@ func (c *Collection) CheckCompliance(ctx context.Context, in CheckComplianceInpu
 		return CheckComplianceOutput{}, err
 	}
 	out := CheckComplianceOutput{Problems: problems}
-	target := c.Targets[in.Target]
-	if target == nil {
-		out.Error = fmt.Sprintf("target %q is not watched by this worker", in.Target)
+	target, err := c.target(in.Target)
+	if err != nil {
+		out.Error = err.Error()
 		return out, nil
 	}
 	if in.Framework != "" {
