@@ -38,6 +38,17 @@ func TestRetention_EveryTableHasASettingThatPeopleCanSee(t *testing.T) {
 	}
 }
 
+func TestRetention_AFreshVaultHoldsNothingThatIsDueToLeave(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for _, late := range values[string](t, db, `
+		SELECT p.table_name || ' up to ' || p.range_to
+		  FROM monitoring.retention_plan() AS p, LATERAL monitoring.retention_setting(p.table_name) AS s
+		 WHERE p.range_to <= now() - s.keep`) {
+		t.Errorf("%s", late)
+	}
+}
+
 func TestRetentionSetting_WhatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)

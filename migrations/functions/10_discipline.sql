@@ -340,7 +340,8 @@ BEGIN
                        v_sat.table_name, v_sat.table_name || '_ends_after_it_came');
     END LOOP;
 
-    PERFORM monitoring.ensure_partitions((now() AT TIME ZONE 'UTC')::date - 42, (now() AT TIME ZONE 'UTC')::date + 21);
+    -- Not further back than measurements are kept: an older partition would be due to leave as it is made.
+    PERFORM monitoring.ensure_partitions((now() AT TIME ZONE 'UTC')::date - 35, (now() AT TIME ZONE 'UTC')::date + 21);
 END
 $$;
 COMMENT ON FUNCTION monitoring.enforce_discipline() IS
