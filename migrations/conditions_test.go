@@ -143,7 +143,7 @@ func TestCompile_AnyTextIsRefusedOrCompiles(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	pieces := []string{
 		"a", "b", "threshold_value", "missing", "true", "false", "null", "1", "0", "2.5", `"text"`, `""`, `"`, "'", "\\", "$", "@", "?", ".", ",", ";", "[0]",
-		"+", "-", "*", "/", "%", "(", ")", "(", ")", ">", "<", ">=", "<=", "==", "!=", "=", "!", "&&", "||", "&", "|", " ", "\n", "--", "/*", "*/",
+		"avg(a, 5m)", "max(b,1h,1d ago)", `firing("A")`, "avg(", "firing(", "5m", "ago", "+", "-", "*", "/", "%", "(", ")", "(", ")", ">", "<", ">=", "<=", "==", "!=", "=", "!", "&&", "||", "&", "|", " ", "\n", "--", "/*", "*/",
 		"strict", "lax", "last", "exists", "is unknown", "like_regex", "starts with", "SELECT", "$health$", "{}", "é", "\U0001F9A5", "\x01", "%s", "%", "::int",
 	}
 	pick := func(from []string) string { return from[random.IntN(len(from))] }

@@ -1,6 +1,37 @@
 -- The condition language: comparisons (== != > >= < <=), arithmetic (+ - * / %), && || !, parentheses,
--- numbers, "strings", the identifiers of a metric source and threshold_value. It compiles to jsonpath,
--- so there is no dynamic SQL and nothing else can be expressed.
+-- numbers, "strings", the identifiers of a metric source, threshold_value, and calls that look at history
+-- (22_history.sql) or at another definition. It compiles to jsonpath, so there is no dynamic SQL and
+-- nothing else can be expressed. A call is an input like any other, named by its own text: what it
+-- amounted to is recorded under that name, and an evaluation can be done again without the history.
+
+CREATE OR REPLACE FUNCTION monitoring.condition_token(p_text text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT substring(p_text FROM
+        '^(?:(?:avg|min|max|stddev|delta|rate|forecast)\s*\(\s*[A-Za-z_][A-Za-z0-9_]*\s*,\s*[0-9]+\s*[smhd]\s*(?:,\s*[0-9]+\s*[smhd]\s+ago\s*)?\)'
+        '|firing\s*\(\s*"[^"\\]+"\s*\)'
+        '|[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?|"[^"\\]*"|&&|\|\||==|!=|>=|<=|[-+*/%()<>!])')
+    $$;
+COMMENT ON FUNCTION monitoring.condition_token(text) IS
+    'The token that a text of the condition language begins with; a call such as avg(x, 15m) is one. NULL: none.';
+
+CREATE OR REPLACE FUNCTION monitoring.condition_name(p_token text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN p_token IN ('true', 'false') OR p_token !~ '^[A-Za-z_]' THEN NULL
+                WHEN p_token ~ '^firing\s*\(' THEN 'firing(' || substring(p_token FROM '"(.*)"') || ')'
+                WHEN p_token ~ '\(' THEN replace(replace(regexp_replace(p_token, '\s', '', 'g'), ',', ', '), 'ago)', ' ago)')
+                ELSE p_token END
+    $$;
+COMMENT ON FUNCTION monitoring.condition_name(text) IS
+    'The name under which a token''s value stands among the inputs of a condition: avg(x,15 m) and avg(x, 15m) are one. NULL: the token is no input.';
+
+CREATE OR REPLACE FUNCTION monitoring.condition_operand(p_token text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce('$."' || monitoring.condition_name(p_token) || '"', p_token)
+    $$;
+COMMENT ON FUNCTION monitoring.condition_operand(text) IS 'What stands for a token of the condition language in jsonpath.';
 
 CREATE OR REPLACE FUNCTION monitoring.compile_condition(p_condition text, OUT path jsonpath, OUT identifiers text[])
     LANGUAGE plpgsql IMMUTABLE
@@ -11,7 +42,7 @@ DECLARE
     v_rest     text := ltrim(p_condition, E' \t\r\n');
     v_compares boolean := false;
 BEGIN
-    identifiers := '{}';
+    identifiers := '{}';  -- what is no input adds a NULL, taken out at the end
     IF coalesce(v_rest, '') = '' THEN
         RAISE EXCEPTION 'the condition is empty'
             USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
@@ -22,21 +53,23 @@ BEGIN
     END IF;
 
     WHILE v_rest <> '' LOOP
-        v_token := substring(v_rest FROM
-            '^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?|"[^"\\]*"|&&|\|\||==|!=|>=|<=|[-+*/%()<>!])');
+        v_token := monitoring.condition_token(v_rest);
         IF v_token IS NULL THEN
             RAISE EXCEPTION 'the condition "%" cannot be read at "%"', p_condition, left(v_rest, 20)
                 USING ERRCODE = '22023',
-                      HINT = 'Allowed are names, numbers, "text", + - * / %, == != > >= < <=, && || ! and parentheses.';
+                      HINT = 'Allowed are names, numbers, "text", + - * / %, == != > >= < <=, && || !, parentheses, and the calls avg, min, max, stddev, delta, rate, forecast and firing.';
         END IF;
         v_rest := ltrim(substr(v_rest, length(v_token) + 1), E' \t\r\n');
-        v_compares := v_compares OR v_token IN ('==', '!=', '>', '>=', '<', '<=');
-        IF v_token IN ('true', 'false') OR v_token !~ '^[A-Za-z_]' THEN
-            v_path := v_path || ' ' || v_token;
-        ELSE
-            v_path := v_path || ' $."' || v_token || '"';
-            identifiers := identifiers || v_token;
+        IF v_token IN ('avg', 'min', 'max', 'stddev', 'delta', 'rate', 'forecast', 'firing') AND v_rest LIKE '(%' THEN
+            RAISE EXCEPTION 'the condition "%" cannot be read at "%"', p_condition, left(v_token || v_rest, 40)
+                USING ERRCODE = '22023', HINT = CASE v_token
+                    WHEN 'firing' THEN 'Name one definition by its key, in quotes: firing("PG_REPLICATION_LAG") == 1'
+                    WHEN 'forecast' THEN 'Name a metric and how far to look ahead, in s, m, h or d: forecast(wal_size_gb, 4h) > 10'
+                    ELSE format('Name a metric and a window in s, m, h or d: %s(replication_lag_s, 15m); of the past: %1$s(replication_lag_s, 1h, 7d ago)', v_token) END;
         END IF;
+        v_compares := v_compares OR v_token IN ('==', '!=', '>', '>=', '<', '<=');
+        v_path := v_path || ' ' || monitoring.condition_operand(v_token);
+        identifiers := identifiers || monitoring.condition_name(v_token);
     END LOOP;
 
     BEGIN
@@ -45,6 +78,7 @@ BEGIN
         RAISE EXCEPTION 'the condition "%" is malformed: %', p_condition, SQLERRM
             USING ERRCODE = '22023', HINT = 'Compare values, as in: (a > 10 && b < 2.5) || c == 0. Equality is ==.';
     END;
+    identifiers := array_remove(identifiers, NULL);
     IF NOT v_compares THEN
         RAISE EXCEPTION 'the condition "%" compares nothing', p_condition
             USING ERRCODE = '22023', HINT = 'Write a comparison, such as: connection_usage_pct > threshold_value';
@@ -301,7 +335,9 @@ DECLARE
     v_identifier text;
 BEGIN
     FOREACH v_identifier IN ARRAY (monitoring.compile_condition(p_condition)).identifiers LOOP
-        IF v_identifier = 'threshold_value' THEN
+        IF v_identifier ~ '\(' THEN
+            PERFORM monitoring.check_condition_call(p_field, p_condition, v_identifier);
+        ELSIF v_identifier = 'threshold_value' THEN
             IF p_threshold IS NULL THEN
                 RAISE EXCEPTION '% "%" uses threshold_value, but threshold_value is NULL', p_field, p_condition
                     USING ERRCODE = '22023', HINT = 'Set threshold_value, or write the number into the condition.';
@@ -340,6 +376,7 @@ BEGIN
     IF NEW.clear_condition_logic IS NOT NULL THEN
         PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value);
     END IF;
+    PERFORM monitoring.check_no_circle(NEW.alert_definition_hk, NEW.alert_name, NEW.condition_logic, NEW.clear_condition_logic);
     -- A channel may be added later, so this warns and does not refuse.
     IF NEW.is_enabled AND NEW.load_end_date IS NULL AND NEW.record_source <> 'SETUP_SCRIPT'
        AND NOT EXISTS (SELECT FROM monitoring.matching_channels(NEW.alert_definition_hk, NEW.alert_severity, NEW.alert_category, NEW.notification_channels)) THEN

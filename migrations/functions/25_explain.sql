@@ -8,7 +8,7 @@ DECLARE
     v_path  text;
     v_value jsonb;
 BEGIN
-    SELECT string_agg(CASE WHEN t ~ '^[A-Za-z_]' AND t NOT IN ('true', 'false') THEN '$."' || t || '"' ELSE t END, ' ' ORDER BY o)
+    SELECT string_agg(monitoring.condition_operand(t), ' ' ORDER BY o)
       INTO v_path
       FROM unnest(p_tokens) WITH ORDINALITY AS u (t, o);
     v_value := jsonb_path_query_first(p_inputs, v_path::jsonpath, '{}', true);
@@ -56,8 +56,7 @@ BEGIN
 
     -- The tokens of compile_condition, with their places.
     WHILE v_rest <> '' LOOP
-        v_tokens := v_tokens || substring(v_rest FROM
-            '^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+(?:\.[0-9]+)?|"[^"\\]*"|&&|\|\||==|!=|>=|<=|[-+*/%()<>!])');
+        v_tokens := v_tokens || monitoring.condition_token(v_rest);
         v_starts := v_starts || length(p_condition) - length(v_rest) + 1;
         v_rest := ltrim(substr(v_rest, length(v_tokens[cardinality(v_tokens)]) + 1), E' \t\r\n');
     END LOOP;

@@ -109,7 +109,11 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_definition(
     AS $$
 DECLARE
     v_started  timestamptz := clock_timestamp();
+    v_names    text[] := (monitoring.compile_condition(p_definition.condition_logic)).identifiers
+                         || CASE WHEN p_definition.clear_condition_logic IS NOT NULL
+                                 THEN (monitoring.compile_condition(p_definition.clear_condition_logic)).identifiers END;
     v_inputs   jsonb := p_inputs || jsonb_strip_nulls(jsonb_build_object('threshold_value', p_definition.threshold_value));
+    v_error    text := p_inputs_error;
     v_previous record;
     v_verdict  record;
     v_since    timestamptz;
@@ -119,10 +123,15 @@ DECLARE
     v_fires    boolean;
     v_used     jsonb;
 BEGIN
-    IF p_inputs_error IS NULL THEN
+    BEGIN
+        v_inputs := v_inputs || monitoring.history_inputs(v_names, p_target, p_tenant_hk, p_at);
+    EXCEPTION WHEN OTHERS THEN
+        v_error := coalesce(v_error, 'history could not be read: ' || SQLERRM);
+    END;
+    IF v_error IS NULL THEN
         v_verdict := monitoring.evaluate_condition(p_definition.condition_logic, v_inputs);
     ELSE
-        SELECT 'ERROR' AS result, NULL::numeric AS evaluated_value, p_inputs_error AS reason INTO v_verdict;
+        SELECT 'ERROR' AS result, NULL::numeric AS evaluated_value, v_error AS reason INTO v_verdict;
     END IF;
     result := v_verdict.result;
     evaluated_value := v_verdict.evaluated_value;
@@ -149,9 +158,7 @@ BEGIN
 
     -- The inputs that the conditions name are kept, not all that the source offers.
     SELECT coalesce(jsonb_object_agg(i, v_inputs -> i), '{}') INTO v_used
-      FROM unnest((monitoring.compile_condition(p_definition.condition_logic)).identifiers
-                  || CASE WHEN p_definition.clear_condition_logic IS NOT NULL
-                          THEN (monitoring.compile_condition(p_definition.clear_condition_logic)).identifiers END) AS i
+      FROM unnest(v_names) AS i
      WHERE v_inputs ? i;
 
     decision := monitoring.decide_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at,
@@ -199,7 +206,8 @@ BEGIN
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
          WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source <> 'worker'
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
-         ORDER BY h.alert_definition_hk
+         -- What rests on others is looked at after them, and so sees what they found in the same round.
+         ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
     LOOP
         -- One evaluator at a time per definition and target, always in the same order.
         PERFORM pg_advisory_xact_lock(hashtextextended(

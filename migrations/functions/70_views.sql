@@ -82,7 +82,7 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.ale
            SELECT x.metric_unit
              FROM monitoring.system_health_metric_s x
             WHERE d.metric_source = 'system_health'
-              AND x.metric_name = (monitoring.compile_condition(d.condition_logic)).identifiers[1]
+              AND x.metric_name = monitoring.metric_of((monitoring.compile_condition(d.condition_logic)).identifiers[1])
               AND x.measurement_timestamp > s.triggered_timestamp - interval '15 minutes'
               AND x.measurement_timestamp <= s.triggered_timestamp
               AND x.load_end_date IS NULL

@@ -56,7 +56,7 @@ versions AS MATERIALIZED (
                 ORDER BY d.load_date = f.fired_under DESC NULLS LAST, d.load_date <= coalesce(least($5, $6), 'infinity') DESC, d.load_date DESC
                 LIMIT 1) AS v ON true
       -- The value that fires is that of the first metric which the condition names.
-      LEFT JOIN units u ON u.metric_name = (monitoring.compile_condition(v.condition_logic)).identifiers[1]
+      LEFT JOIN units u ON u.metric_name = monitoring.metric_of((monitoring.compile_condition(v.condition_logic)).identifiers[1])
       -- The threshold may belong to another: a_bytes > 1000 || b_s > threshold_value.
       LEFT JOIN units t ON t.metric_name = substring(v.condition_logic FROM '([a-z0-9_]+)\s*(?:[<>]=?|[=!]?=)\s*threshold_value')
 )
