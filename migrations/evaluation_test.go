@@ -75,6 +75,49 @@ func TestEvaluation_OfADefinitionThatChangedWhileItsAlertIsOpen(t *testing.T) {
 	}
 }
 
+// judged tells what one round decided about a definition, and under which of its versions (1 is the first).
+func judged(t *testing.T, db database, key string) string {
+	t.Helper()
+	exec(t, db, "SELECT count(*) FROM monitoring.evaluate_due('local', '0')")
+	return value[string](t, db, `
+		SELECT coalesce((SELECT concat_ws(' ', e.decision, (SELECT count(*) FROM monitoring.alert_definition_s d
+		                                           WHERE d.alert_definition_hk = e.alert_definition_hk AND d.load_date <= e.definition_load_date))
+		                   FROM monitoring.alert_evaluation_s e
+		                  WHERE e.alert_definition_hk = util.hash_binary($1)
+		                    AND e.evaluated_at > now() - interval '1 minute'
+		                  ORDER BY e.evaluated_at DESC LIMIT 1), 'not looked at')`, key)
+}
+
+func TestEvaluateDue_AnOpenAlertEndsUnderTheVersionItBeganWith(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	onlyDefinition(t, db)
+	sample := func(val int) { record(t, db, "blocked_backends", time.Now(), val) }
+	define(t, db, "D", nil) // fires above 3
+	sample(9)
+	wants := func(want string) {
+		t.Helper()
+		if got := judged(t, db, "D"); got != want {
+			t.Errorf("decided %s, want %s", got, want)
+		}
+	}
+	wants("FIRED 1")
+	define(t, db, "D", columns{"threshold_value": 50})
+	wants("HOLDING 1") // by the new version it would be over
+	define(t, db, "D", columns{"threshold_value": 50, "is_enabled": false})
+	wants("HOLDING 1")
+	sample(0)
+	wants("RESOLVED 1")
+	if n := value[int](t, db, "SELECT count(*) FROM monitoring.evaluate_due('local', '0')"); n != 0 {
+		t.Errorf("a disabled definition without an open alert was looked at %d times", n)
+	}
+	define(t, db, "D", columns{"threshold_value": 50})
+	sample(9)
+	wants("NONE 4")
+	sample(60)
+	wants("FIRED 4")
+}
+
 // record writes one sample of a metric as if it had been measured then.
 func record(t *testing.T, db database, metric string, at time.Time, val any) {
 	t.Helper()

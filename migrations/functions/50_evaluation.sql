@@ -178,6 +178,27 @@ $$;
 COMMENT ON FUNCTION monitoring.evaluate_definition(monitoring.alert_definition_s, text, text, bytea, timestamptz, jsonb, text) IS
     'Evaluates one definition on one target, decides, and records both.';
 
+CREATE OR REPLACE FUNCTION monitoring.version_in_force(
+    p_current monitoring.alert_definition_s, p_target text, p_tenant_hk bytea) RETURNS monitoring.alert_definition_s
+    LANGUAGE sql STABLE
+    AS $$
+    -- Of what people were told, the end is judged by the rule under which it began; a SUPPRESSED one told nobody.
+    SELECT coalesce((
+        SELECT d
+          FROM monitoring.alert_instance_h h
+          JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+          JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk
+                                              AND d.load_date = (s.trigger_details ->> 'definition_load_date')::timestamptz
+         WHERE h.alert_definition_hk = p_current.alert_definition_hk
+           AND h.target_name = p_target
+           AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+           AND s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
+         ORDER BY s.triggered_timestamp DESC
+         LIMIT 1), p_current)
+    $$;
+COMMENT ON FUNCTION monitoring.version_in_force(monitoring.alert_definition_s, text, bytea) IS
+    'The version of a definition by which a target is judged: that under which its open alert began, or without one the current.';
+
 DROP FUNCTION IF EXISTS monitoring.evaluate_definitions(text, bytea, interval);
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_definitions(
@@ -201,10 +222,12 @@ DECLARE
 BEGIN
     PERFORM monitoring.ensure_partitions_around(clock_timestamp());
     FOR d IN
-        SELECT h.alert_definition_bk, s AS version
+        SELECT h.alert_definition_bk, monitoring.version_in_force(s, p_target, p_tenant_hk) AS version
           FROM monitoring.alert_definition_s s
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
-         WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source <> 'worker'
+         WHERE s.load_end_date IS NULL AND s.metric_source <> 'worker'
+           -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
+           AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
          -- What rests on others is looked at after them, and so sees what they found in the same round.
          ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk

@@ -152,6 +152,7 @@ BEGIN
         ('alert_definition_s', 'alert_description', 'What it means when it fires, in a sentence.'),
         ('alert_definition_s', 'alert_category', 'PERFORMANCE, SECURITY, BACKUP, CAPACITY or COMPLIANCE; channels filter by it.'),
         ('alert_definition_s', 'alert_severity', 'LOW, MEDIUM, HIGH or CRITICAL; channels filter by it.'),
+        ('alert_definition_s', 'condition_logic', 'When it fires: comparisons over the identifiers of metric_source (condition_identifier), windows of history such as avg(x, 15m), and threshold_value.'),
         ('alert_definition_s', 'metric_source', 'Where the condition''s values come from: see condition_identifier.'),
         ('alert_definition_s', 'threshold_value', 'What the condition calls threshold_value.'),
         ('alert_definition_s', 'threshold_operator', 'For the message ("412 s > 120"); the condition alone decides.'),
