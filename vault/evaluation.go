@@ -33,6 +33,17 @@ func (s *Store) EvaluateDue(ctx context.Context, target string, every time.Durat
 	return evaluations, nil
 }
 
+// EvaluateSources evaluates at once the definitions of some metric sources on a target, whenever they were
+// looked at last, and records each.
+func (s *Store) EvaluateSources(ctx context.Context, target string, sources []string) ([]Evaluation, error) {
+	evaluations, err := all(ctx, s, pgx.RowToStructByPos[Evaluation], `
+		SELECT definition_key, result, decision FROM monitoring.evaluate_due($1, '0', $2)`, target, sources)
+	if err != nil {
+		return nil, fmt.Errorf("evaluate definitions of %v: %w", sources, err)
+	}
+	return evaluations, nil
+}
+
 // Definition returns the current version of a definition and whether it is enabled; ErrNotFound when
 // there is none.
 func (s *Store) Definition(ctx context.Context, key string) (alert.Definition, bool, error) {

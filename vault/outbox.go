@@ -153,6 +153,32 @@ func (o *Outbox) MarkRelayed(ctx context.Context, ids []int64, outcome string) e
 	return nil
 }
 
+// Look is a wish to have the definitions of some sources evaluated on a target.
+type Look struct {
+	Target  string
+	Sources []string
+	IDs     []int64 // of the rows that ask for it
+}
+
+// Looks returns the wishes that wait, one for each target. A row that is committed later is another wish, since what
+// it is about was not seen yet.
+func (o *Outbox) Looks(ctx context.Context) ([]Look, error) {
+	rows, err := o.conn.Query(ctx, `
+		SELECT target_name, array_agg(DISTINCT payload ->> 'source'), array_agg(outbox_id)
+		  FROM monitoring.outbox
+		 WHERE relayed_at IS NULL AND kind = 'LOOK'
+		 GROUP BY target_name
+		 ORDER BY target_name`)
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	looks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Look])
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	return looks, nil
+}
+
 // IncidentNews is what an incident's workflow is to hear: facts in order, and the incident as it stands,
 // for a workflow that has yet to start; without a key where only its hub was ever written.
 type IncidentNews struct {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -81,6 +82,9 @@ func (r *relay) hold(ctx context.Context) error {
 }
 
 func (r *relay) relayAlerts(ctx context.Context, outbox *vault.Outbox, adopting bool) error {
+	if err := r.look(ctx, outbox); err != nil {
+		return err
+	}
 	if err := r.drain(ctx, outbox); err != nil || !adopting {
 		return err
 	}
@@ -92,6 +96,31 @@ func (r *relay) relayIncidents(ctx context.Context, outbox *vault.Outbox, adopti
 		return err
 	}
 	return r.adoptIncidents(ctx, outbox)
+}
+
+// look has the definitions evaluated whose sources have news; what fires stands in the outbox afterwards. A
+// look that fails is no reason to hold up what is known already: the next round of the schedule looks again.
+func (r *relay) look(ctx context.Context, outbox *vault.Outbox) error {
+	looks, err := outbox.Looks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range looks {
+		evaluated, err := r.store.EvaluateSources(ctx, l.Target, l.Sources)
+		switch {
+		case vault.Unreachable(err):
+			return err
+		case err != nil:
+			r.log.Warn("definitions not looked at before their next round", "target", l.Target, "sources", l.Sources, "error", err)
+			err = outbox.MarkRelayed(ctx, l.IDs, "could not look: "+err.Error())
+		default:
+			err = outbox.MarkRelayed(ctx, l.IDs, fmt.Sprintf("looked at %d definitions", len(evaluated)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drain relays what concerns alerts until nothing is left.

@@ -199,10 +199,10 @@ CREATE OR REPLACE FUNCTION monitoring.version_in_force(
 COMMENT ON FUNCTION monitoring.version_in_force(monitoring.alert_definition_s, text, bytea) IS
     'The version of a definition by which a target is judged: that under which its open alert began, or without one the current.';
 
-DROP FUNCTION IF EXISTS monitoring.evaluate_definitions(text, bytea, interval);
+DROP FUNCTION IF EXISTS monitoring.evaluate_definitions(text, bytea, interval), monitoring.evaluate_definitions(text, bytea, interval, boolean);
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_definitions(
-    p_target text, p_tenant_hk bytea, p_every interval DEFAULT NULL, p_own_only boolean DEFAULT false)
+    p_target text, p_tenant_hk bytea, p_every interval DEFAULT NULL, p_own_only boolean DEFAULT false, p_sources text[] DEFAULT NULL)
     RETURNS TABLE (definition_key varchar(255), alert_name varchar(200), alert_severity varchar(20),
                    result text, evaluated_value numeric, decision text)
     LANGUAGE plpgsql
@@ -229,6 +229,7 @@ BEGIN
            -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
            AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
+           AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
          ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
     LOOP
@@ -264,10 +265,12 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION monitoring.evaluate_definitions(text, bytea, interval, boolean) IS
-    'Evaluates the definitions that are due on a target: everybody''s and the tenant''s (p_own_only: the tenant''s alone). p_every NULL: each by its own frequency; otherwise all whose last evaluation is that old (0: all).';
+COMMENT ON FUNCTION monitoring.evaluate_definitions(text, bytea, interval, boolean, text[]) IS
+    'Evaluates the definitions that are due on a target: everybody''s and the tenant''s (p_own_only: the tenant''s alone). p_every NULL: each by its own frequency; otherwise all whose last evaluation is that old (0: all). p_sources: only those of these metric_sources.';
 
-CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interval DEFAULT NULL)
+DROP FUNCTION IF EXISTS monitoring.evaluate_due(text, interval);
+
+CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interval DEFAULT NULL, p_sources text[] DEFAULT NULL)
     RETURNS TABLE (definition_key varchar(255), alert_name varchar(200), alert_severity varchar(20),
                    result text, evaluated_value numeric, decision text)
     LANGUAGE plpgsql
@@ -276,7 +279,7 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interv
 DECLARE
     v_tenant_hk bytea;
 BEGIN
-    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, NULL, p_every);
+    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, NULL, p_every, false, p_sources);
     FOR v_tenant_hk IN
         SELECT DISTINCT h.tenant_hk
           FROM monitoring.alert_definition_h h
@@ -284,12 +287,12 @@ BEGIN
          WHERE h.tenant_hk IS NOT NULL AND s.load_end_date IS NULL AND s.is_enabled
          ORDER BY h.tenant_hk
     LOOP
-        RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_tenant_hk, p_every, true);
+        RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_tenant_hk, p_every, true, p_sources);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION monitoring.evaluate_due(text, interval) IS
-    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own.';
+COMMENT ON FUNCTION monitoring.evaluate_due(text, interval, text[]) IS
+    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own. p_sources: only those that read one of these.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
     RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))
