@@ -2,7 +2,7 @@
 -- about: Who may do what with the schema monitoring, its tables, columns and functions; partitions have no rights of their own.
 SELECT g.kind,
        g.object,
-       CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee,
+       who.grantee,
        a.privilege_type AS privilege,
        a.is_grantable AS grantable,
        pg_get_userbyid(g.owner)::text AS owner
@@ -24,5 +24,6 @@ SELECT g.kind,
           FROM pg_proc p
          WHERE p.pronamespace = 'monitoring'::regnamespace
        ) AS g,
-       aclexplode(g.acl) AS a
- ORDER BY g.kind COLLATE "C", g.object COLLATE "C", 3 COLLATE "C", a.privilege_type COLLATE "C"
+       aclexplode(g.acl) AS a,
+       LATERAL (SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee) AS who
+ ORDER BY g.kind COLLATE "C", g.object COLLATE "C", who.grantee COLLATE "C", a.privilege_type COLLATE "C"
