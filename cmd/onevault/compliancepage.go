@@ -22,11 +22,9 @@ func (r complianceReport) page() report.Document {
 	}
 	d.Sections = append(d.Sections, r.summary(), r.findings())
 	for i, clause := range r.Clauses {
-		s := report.Section{ID: "clause-" + strconv.Itoa(i+1), Title: r.Framework + " " + clause.Clause, Tables: []report.Table{controlTable(clause.Controls)}}
-		if clause.Text != "" {
-			s.Notes = []string{clause.Text}
-		}
-		d.Sections = append(d.Sections, s)
+		table := controlTable(clause.Controls)
+		table.Title = clause.Text
+		d.Sections = append(d.Sections, report.Section{ID: "clause-" + strconv.Itoa(i+1), Title: r.Framework + " " + clause.Clause, Tables: []report.Table{table}})
 	}
 	return d
 }

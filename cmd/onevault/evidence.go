@@ -228,7 +228,7 @@ checks the signature.`,
 				return &failure{exitError, err.Error(), "give the directory or the .tar.zst that `onevault evidence export` wrote"}
 			}
 			shown := shownVerification{
-				Path: args[0], ManifestSHA256: v.ManifestSHA256, Framework: v.Manifest.Framework, From: v.Manifest.From, To: v.Manifest.To, Files: v.Files,
+				Path: args[0], ManifestSHA256: v.ManifestSHA256, Framework: v.Manifest.Framework, From: v.Manifest.From, To: v.Manifest.To, Files: len(v.Manifest.Files),
 				Rows: v.Manifest.Rows, Complete: v.Manifest.Complete, SigningKey: v.Manifest.SigningKey, Signed: v.Signed, Problems: v.Problems,
 			}
 			if againstVault {

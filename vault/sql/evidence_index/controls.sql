@@ -15,13 +15,11 @@ newest AS (
 )
 SELECT n.target AS "TARGET",
        n.control AS "CONTROL",
-       n.title AS "TITLE*",
-       (SELECT string_agg(c ->> 'clause', ', ') FROM jsonb_array_elements(n.clauses) AS c) AS "CLAUSES*",
+       n.title || coalesce(': ' || (SELECT string_agg(c ->> 'clause', ', ') FROM jsonb_array_elements(n.clauses) AS c), '') AS "TITLE AND CLAUSES*",
        n.severity AS "SEVERITY",
        n.status_first AS "AT FIRST",
        n.status AS "AT THE END",
-       to_char(n.status_since AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS "SINCE",
-       to_char(n.checked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "CHECKED",
+       to_char(n.checked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS "CHECKED",
        n.remediation_deadline || CASE WHEN n.remediation_required AND n.remediation_deadline < (@period_to::timestamptz AT TIME ZONE 'UTC')::date
                                       THEN ' overdue' ELSE '' END AS "DEADLINE",
        n.runs AS "|RUNS"
