@@ -38,8 +38,8 @@ const (
 //	cmd -> worker -> workflows -> activities -> effects
 //	                                        \-> pure
 var (
-	pure    = []string{"alert", "oncall", "incident", "forecast", "report"}
-	effects = []string{"vault", "archive", "collect", "notify", "pgserver", "inbox"}
+	pure    = []string{"alert", "oncall", "incident", "forecast", "report", "digest"}
+	effects = []string{"vault", "archive", "collect", "notify", "pgserver", "inbox", "evidence"}
 
 	// above names the layers over effects and pure, lowest first.
 	above = []string{"activities", "workflows", "worker", "cmd"}

@@ -1,12 +1,9 @@
 package archive
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -14,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"onevault/digest"
 )
 
 // Damage is what of a file does not match its manifest.
@@ -108,7 +107,7 @@ func (a Archive) Open(i int) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the archive: %w", err)
 	}
-	r := &reader{file: file, path: path, want: f, onDisk: newMeter(nil), plain: newMeter(nil), rows: newRowCounter()}
+	r := &reader{file: file, path: path, want: f, onDisk: digest.NewMeter(nil), plain: digest.NewMeter(nil), rows: &digest.Records{}}
 	r.decompressor, err = zstd.NewReader(io.TeeReader(file, r.onDisk), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), file.Close())
@@ -119,8 +118,7 @@ func (a Archive) Open(i int) (io.ReadCloser, error) {
 const (
 	// maxWindow is the memory that a compressed file may ask for; ours ask for 8 MiB.
 	maxWindow = 32 << 20
-	// maxHeader bounds the first line of a CSV, and maxManifest a manifest: both are read into memory.
-	maxHeader   = 1 << 20
+	// maxManifest bounds a manifest, which is read into memory.
 	maxManifest = 16 << 20
 )
 
@@ -130,9 +128,9 @@ type reader struct {
 	path         string
 	want         File
 	decompressor *zstd.Decoder
-	onDisk       *meter
-	plain        *meter
-	rows         *rowCounter
+	onDisk       *digest.Meter
+	plain        *digest.Meter
+	rows         *digest.Records
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -140,7 +138,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	for _, w := range []io.Writer{r.plain, r.rows} {
 		_, _ = w.Write(p[:n]) // into memory: cannot fail
 	}
-	if r.plain.n > r.want.CSVBytes { // a small file can hold terabytes
+	if r.plain.Bytes() > r.want.CSVBytes { // a small file can hold terabytes
 		return n, &Damage{r.path, "CSV's size in bytes", fmt.Sprint(r.want.CSVBytes), "more"}
 	}
 	switch {
@@ -167,11 +165,11 @@ func (r *reader) broken(cause error) error {
 }
 
 func (r *reader) compareFile() error {
-	if r.onDisk.n != r.want.Bytes {
-		return &Damage{r.path, "size in bytes", fmt.Sprint(r.want.Bytes), fmt.Sprint(r.onDisk.n)}
+	if r.onDisk.Bytes() != r.want.Bytes {
+		return &Damage{r.path, "size in bytes", fmt.Sprint(r.want.Bytes), fmt.Sprint(r.onDisk.Bytes())}
 	}
-	if r.onDisk.sum() != r.want.SHA256 {
-		return &Damage{r.path, "SHA-256", r.want.SHA256, r.onDisk.sum()}
+	if r.onDisk.SHA256() != r.want.SHA256 {
+		return &Damage{r.path, "SHA-256", r.want.SHA256, r.onDisk.SHA256()}
 	}
 	return nil
 }
@@ -190,14 +188,14 @@ func (r *reader) compare() error {
 	}
 	header := strings.Join(names, ",")
 	switch {
-	case r.plain.n != r.want.CSVBytes:
-		return &Damage{r.path, "CSV's size in bytes", fmt.Sprint(r.want.CSVBytes), fmt.Sprint(r.plain.n)}
-	case r.plain.sum() != r.want.CSVSHA256:
-		return &Damage{r.path, "CSV's SHA-256", r.want.CSVSHA256, r.plain.sum()}
-	case r.rows.rows() != r.want.Rows:
-		return &Damage{r.path, "number of rows", fmt.Sprint(r.want.Rows), fmt.Sprint(r.rows.rows())}
-	case r.rows.header() != header:
-		return &Damage{r.path, "header", header, r.rows.header()}
+	case r.plain.Bytes() != r.want.CSVBytes:
+		return &Damage{r.path, "CSV's size in bytes", fmt.Sprint(r.want.CSVBytes), fmt.Sprint(r.plain.Bytes())}
+	case r.plain.SHA256() != r.want.CSVSHA256:
+		return &Damage{r.path, "CSV's SHA-256", r.want.CSVSHA256, r.plain.SHA256()}
+	case r.rows.Count() != r.want.Rows:
+		return &Damage{r.path, "number of rows", fmt.Sprint(r.want.Rows), fmt.Sprint(r.rows.Count())}
+	case r.rows.Header() != header:
+		return &Damage{r.path, "header", header, r.rows.Header()}
 	}
 	return nil
 }
@@ -206,60 +204,6 @@ func (r *reader) Close() error {
 	r.decompressor.Close()
 	return r.file.Close()
 }
-
-// meter counts and sums what is written through it.
-type meter struct {
-	to   io.Writer // nil: nowhere
-	n    int64
-	hash hash.Hash
-}
-
-func newMeter(to io.Writer) *meter { return &meter{to: to, hash: sha256.New()} }
-
-func (m *meter) Write(p []byte) (int, error) {
-	n := len(p)
-	if m.to != nil {
-		var err error
-		if n, err = m.to.Write(p); err != nil {
-			return n, err
-		}
-	}
-	m.n += int64(n)
-	m.hash.Write(p[:n])
-	return n, nil
-}
-
-func (m *meter) sum() string { return hex.EncodeToString(m.hash.Sum(nil)) }
-
-// rowCounter counts the records of a CSV: line ends outside of quotes, without the header's.
-type rowCounter struct {
-	quoted bool
-	lines  int64
-	first  []byte
-}
-
-func newRowCounter() *rowCounter { return &rowCounter{} }
-
-func (c *rowCounter) Write(p []byte) (int, error) {
-	for _, b := range p {
-		if c.lines == 0 && b != '\n' && len(c.first) < maxHeader {
-			c.first = append(c.first, b)
-		}
-		switch b {
-		case '"':
-			c.quoted = !c.quoted // a doubled one is none
-		case '\n':
-			if !c.quoted {
-				c.lines++
-			}
-		}
-	}
-	return len(p), nil
-}
-
-func (c *rowCounter) rows() int64 { return c.lines - 1 }
-
-func (c *rowCounter) header() string { return string(c.first) }
 
 // Name is how the archive is called in the vault: its table, and the file without extension.
 func (a Archive) Name() string {

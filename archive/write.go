@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"onevault/digest"
 )
 
 // Source is a table on its way into an archive.
@@ -100,13 +102,13 @@ func writeFile(path string, source Source) (_ File, err error) {
 		return File{}, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	onDisk := newMeter(out)
+	onDisk := digest.NewMeter(out)
 	compressor, err := zstd.NewWriter(onDisk, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return File{}, err
 	}
-	plain := newMeter(compressor)
-	rows := newRowCounter()
+	plain := digest.NewMeter(compressor)
+	rows := &digest.Records{}
 	count, err := source.Copy(io.MultiWriter(plain, rows))
 	if err != nil {
 		return File{}, errors.Join(err, compressor.Close())
@@ -117,12 +119,12 @@ func writeFile(path string, source Source) (_ File, err error) {
 	if err := out.Sync(); err != nil {
 		return File{}, err
 	}
-	if rows.rows() != count {
-		return File{}, fmt.Errorf("the database sent %d rows and says %d", rows.rows(), count)
+	if rows.Count() != count {
+		return File{}, fmt.Errorf("the database sent %d rows and says %d", rows.Count(), count)
 	}
 	return File{
 		Schema: source.Schema, Table: source.Table, Columns: source.Columns, Rows: count,
-		CSVBytes: plain.n, CSVSHA256: plain.sum(), Bytes: onDisk.n, SHA256: onDisk.sum(),
+		CSVBytes: plain.Bytes(), CSVSHA256: plain.SHA256(), Bytes: onDisk.Bytes(), SHA256: onDisk.SHA256(),
 	}, nil
 }
 

@@ -282,7 +282,7 @@ func (t *Target) CheckControls(ctx context.Context, controls []Control) ([]Contr
 	defer closePlain(ctx, conn)
 	results := make([]ControlResult, 0, len(controls))
 	for _, control := range controls {
-		result, err := check(ctx, conn, control)
+		result, err := t.check(ctx, conn, control)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -305,7 +305,7 @@ func (t *Target) LintControl(ctx context.Context, control Control) error {
 		return err
 	}
 	defer closePlain(ctx, conn)
-	tx, err := begin(ctx, conn)
+	tx, err := t.begin(ctx, conn)
 	if err != nil {
 		return err
 	}
@@ -326,12 +326,17 @@ func (t *Target) LintControl(ctx context.Context, control Control) error {
 	return nil
 }
 
-func begin(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
+// begin opens the transaction of one control. The setting onevault.target names the target, for controls that
+// read what the vault knows of it.
+func (t *Target) begin(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
 	_, err = tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %s", controlTimeout.Milliseconds(), lockTimeout))
+	if err == nil {
+		_, err = tx.Exec(ctx, "SELECT set_config('onevault.target', $1, true)", t.Name)
+	}
 	if err != nil {
 		return nil, errors.Join(err, tx.Rollback(ctx))
 	}
@@ -357,8 +362,8 @@ func missingTable(ctx context.Context, tx pgx.Tx, control Control) (string, erro
 	return "", nil
 }
 
-func check(ctx context.Context, conn *pgx.Conn, control Control) (ControlResult, error) {
-	tx, err := begin(ctx, conn)
+func (t *Target) check(ctx context.Context, conn *pgx.Conn, control Control) (ControlResult, error) {
+	tx, err := t.begin(ctx, conn)
 	if err != nil {
 		return ControlResult{}, err
 	}

@@ -89,9 +89,7 @@ func system(settings ...string) []string {
 	return append(list, "SELECT pg_reload_conf()")
 }
 
-// Not shown here, because the setting needs a restart, a certificate, initdb or another host: the other side of
-// C01, C02 (TLS), C03, C17 (sessions from another host), C20 (pgaudit), C23 (logging_collector), C25
-// (checksums), C27 (archive_mode), C34 (listen_addresses).
+// The other side of what needs a restart, a certificate or another host is shown in complianceserver_test.go.
 func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 	t.Parallel()
 	address := durableServer(t)
@@ -109,6 +107,9 @@ func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 			fmt.Sprintf(`INSERT INTO backup_mgmt.backup_execution_s (backup_hk, hash_diff, backup_type, backup_start_time, backup_end_time, backup_status, recovery_tested, recovery_test_date, record_source)
 				VALUES (util.hash_binary('%s'), '\x', 'FULL', now() - interval '%s', now() - interval '%s', '%s', true, now() - interval '%s', 'TEST')`, key, ended, ended, status, tested))
 	}
+	looked := func(target, findings, failed string) []string {
+		return do(fmt.Sprintf("INSERT INTO monitoring.security_detection (target_name, detected_at, detector, findings, failed) VALUES ('%s', clock_timestamp(), 'x', %s, '%s')", target, findings, failed))
+	}
 	minor := func(version string) []string {
 		return do(`INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary('MINOR'), 'MINOR') ON CONFLICT DO NOTHING`,
 			`INSERT INTO monitoring.monitor_config_s (monitor_config_hk, hash_diff, config_name, config_type, config_value)
@@ -123,14 +124,14 @@ func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 	cases := map[string][]step{
 		"C01": {{nil, bad, "off"}},
 		"C02": {{nil, unknown, "C01"}},
-		"C03": {{nil, good, "0"}},
+		"C03": {{nil, unknown, "no session from another host"}},
 		"C04": {
 			{nil, good, "scram"},
 			{do("CREATE ROLE old_hash", "ALTER ROLE old_hash SET password_encryption = 'md5'"), bad, "old_hash in every database"},
 		},
 		"C05": {{nil, good, "0"}, {do("CREATE ROLE hashed PASSWORD 'md5" + strings.Repeat("a", 32) + "'"), bad, "hashed"}},
 		"C06": {{rules("local all all peer", "hostssl all all 10.0.0.0/8 scram-sha-256"), good, ""}, {rules("local all all peer", "host all all 10.0.0.0/8 md5"), bad, "line 2: host md5"}, {rules("local all all nonsense"), bad, "line 1"}},
-		"C07": {{rules("hostssl all all all scram-sha-256", "host all all all reject", "host all all 10.0.0.0/8 scram-sha-256"), good, ""}, {rules("host all all 0.0.0.0/0 scram-sha-256"), bad, "line 1"}, {rules("host all all all scram-sha-256"), bad, "line 1"}},
+		"C07": {{rules("hostssl all all all scram-sha-256", "host all all all reject", "host all all 10.0.0.0/8 scram-sha-256"), good, ""}, {rules("host all all 0.0.0.0/0 scram-sha-256"), bad, "line 1"}, {rules("host all all all scram-sha-256"), bad, "line 1"}, {rules("local all all peer", "host all all nonsense"), unknown, "cannot be read"}},
 		"C08": {{nil, good, ""}, {do("CREATE ROLE boss SUPERUSER"), bad, "boss"}},
 		"C09": {{nil, good, ""}, {do("CREATE ROLE top SUPERUSER", "CREATE ROLE middle", "CREATE ROLE bottom", "GRANT top TO middle", "GRANT middle TO bottom"), bad, "bottom"}},
 		"C10": {{nil, good, ""}, {do("CREATE ROLE maker CREATEROLE"), bad, "maker CREATEROLE"}},
@@ -138,22 +139,24 @@ func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 		"C12": {{do("REVOKE CREATE ON SCHEMA public FROM PUBLIC"), good, ""}, {do("CREATE SCHEMA open", "GRANT CREATE ON SCHEMA open TO PUBLIC"), bad, "open"}},
 		"C13": {{nil, good, ""}, {do("CREATE TABLE public.seen (a int, b int)", "GRANT SELECT (b) ON public.seen TO PUBLIC"), bad, "public.seen"}},
 		"C14": {{nil, good, ""}, {do("CREATE FUNCTION public.loose() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"), bad, "loose()"}, {do("ALTER FUNCTION public.loose() SET search_path = pg_catalog"), bad, "loose()"}, {do("REVOKE EXECUTE ON FUNCTION public.loose() FROM PUBLIC"), good, ""}},
-		"C15": {{do("CREATE ROLE soon LOGIN VALID UNTIL '2020-01-01'"), good, ""}, {do("CREATE ROLE never LOGIN"), partly, "never"}, {do("ALTER ROLE never VALID UNTIL '2020-01-01'", "ALTER ROLE soon VALID UNTIL 'infinity'"), partly, "soon"}, {do("ALTER ROLE soon VALID UNTIL '2020-01-01'"), good, ""}},
-		"C16": {{do("CREATE ROLE bounded LOGIN CONNECTION LIMIT 3 VALID UNTIL '2020-01-01'", "DROP ROLE IF EXISTS soon, never"), good, ""}, {do("ALTER ROLE bounded CONNECTION LIMIT -1"), bad, "bounded"}},
+		"C15": {{do(`DO $$ DECLARE r name; BEGIN FOR r IN SELECT rolname FROM pg_roles WHERE rolcanlogin AND oid <> 10 LOOP EXECUTE format('ALTER ROLE %I NOLOGIN', r); END LOOP; END $$`), unknown, "no role but the bootstrap role"}, {do("CREATE ROLE soon LOGIN VALID UNTIL '2020-01-01'"), good, ""}, {do("CREATE ROLE never LOGIN"), partly, "never"}, {do("ALTER ROLE never VALID UNTIL '2020-01-01'", "ALTER ROLE soon VALID UNTIL 'infinity'"), partly, "soon"}, {do("ALTER ROLE soon VALID UNTIL '2020-01-01'"), good, ""}},
+		"C16": {{do("DROP ROLE IF EXISTS soon, never"), unknown, "no role but superusers"}, {do("CREATE ROLE bounded LOGIN CONNECTION LIMIT 3 VALID UNTIL '2020-01-01'"), good, ""}, {do("ALTER ROLE bounded CONNECTION LIMIT -1"), bad, "bounded"}},
 		"C17": {{nil, good, "0"}},
 		"C18": {{system("log_connections = 'on'", "log_disconnections = 'off'"), partly, "off"}, {system("log_disconnections = 'on'"), good, ""}, {system("log_connections = 'off'", "log_disconnections = 'off'"), bad, ""}},
 		"C19": {{nil, unknown, "standard error"}, {system("log_destination = 'syslog'"), good, ""}, {system("log_destination = ''"), bad, ""}, {system("log_destination = 'stderr'"), unknown, ""}},
-		"C20": {{do("ALTER DATABASE postgres SET pgaudit.log = 'all'"), bad, "pgaudit_preloaded:false"}},
+		"C20": {{do("ALTER DATABASE postgres SET pgaudit.log = 'all'"), bad, "pgaudit_preloaded:false"}, {do("ALTER DATABASE postgres RESET pgaudit.log"), bad, ""}},
 		"C21": {{system("log_statement = 'none'"), bad, "none"}, {system("log_statement = 'ddl'"), good, ""}, {do("CREATE ROLE quiet", "ALTER ROLE quiet SET log_statement = 'none'"), bad, "quiet"}, {do("ALTER ROLE quiet RESET ALL"), good, ""}},
-		"C22": {{system("log_line_prefix = '%m [%p] %q%u@%d %h '"), good, ""}, {system("log_line_prefix = '%m [%p] '"), partly, ""}, {system("log_line_prefix = ''"), bad, ""}},
+		"C22": {{system("log_line_prefix = '%m [%p] %q%u@%d %h '"), good, ""}, {system("log_line_prefix = '%m [%p] '"), partly, ""}, {system("log_line_prefix = '%%m %%u %d '"), partly, ""}, {system("log_line_prefix = ''"), bad, ""}, {system("log_destination = 'csvlog'"), bad, "csvlog"}, {system("log_destination = 'stderr'"), bad, ""}},
 		"C23": {{nil, unknown, "no files"}},
 		"C24": {
 			{nil, unknown, "nobody looked"},
-			{do("INSERT INTO monitoring.security_detection (target_name, detected_at, detector, findings) VALUES ('local', now(), 'x', 0)"), good, ""},
-			{do("INSERT INTO monitoring.security_event_h (security_event_hk, security_event_bk) VALUES (util.hash_binary('E'), 'E')",
+			{looked("local", "0", "{}"), unknown, "nobody looked"}, // at another target
+			{looked("watched", "0", `{"failed_logins": "log unreadable"}`), unknown, "nobody looked"},
+			{looked("watched", "0", "{}"), good, ""},
+			{do("INSERT INTO monitoring.security_event_h (security_event_hk, security_event_bk, target_name) VALUES (util.hash_binary('E'), 'E', 'watched')",
 				`INSERT INTO monitoring.security_event_s (security_event_hk, hash_diff, event_type, event_severity, event_timestamp, investigation_status) VALUES (util.hash_binary('E'), '\x', 'LOGIN_FAILURE', 'HIGH', now(), 'OPEN')`), bad, "1"},
 		},
-		"C26": {{nil, good, ""}, {do("CREATE ROLE hasty", "ALTER ROLE hasty SET synchronous_commit = off"), bad, "hasty"}, {append(do("ALTER ROLE hasty RESET ALL"), system("full_page_writes = off")...), bad, "off"}, {system("full_page_writes = on"), good, ""}},
+		"C26": {{nil, good, ""}, {do("CREATE ROLE hasty", "ALTER ROLE hasty SET synchronous_commit = off"), bad, "hasty"}, {do("ALTER ROLE hasty SET synchronous_commit = 'no'"), bad, "hasty"}, {append(do("ALTER ROLE hasty RESET ALL"), system("full_page_writes = off")...), bad, "off"}, {system("full_page_writes = on"), good, ""}},
 		"C27": {{nil, bad, "off"}},
 		"C28": {{nil, unknown, "no backup"}, {backup("OLD", "COMPLETED", "30 hours", "100 days"), bad, ""}, {backup("NEW", "COMPLETED", "1 hour", "100 days"), good, ""}},
 		"C29": {{backup("UNTESTED", "COMPLETED", "1 hour", "100 days"), bad, ""}, {backup("TESTED", "COMPLETED", "1 hour", "1 day"), good, ""}},
@@ -167,12 +170,19 @@ func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 		},
 		"C33": {
 			{nil, unknown, "no users"},
+			{do(`INSERT INTO auth.user_auth_s (user_hk, hash_diff, username, failed_login_attempts, record_source) VALUES ('\x00', '\x', 'clumsy', 9, 'TEST')`), unknown, "not seen at work"},
 			{do(`INSERT INTO auth.user_auth_s (user_hk, hash_diff, username, failed_login_attempts, account_locked, record_source) VALUES ('\x01', '\x', 'locked', 11, true, 'TEST')`), good, ""},
-			{do(`INSERT INTO auth.user_auth_s (user_hk, hash_diff, username, failed_login_attempts, record_source) VALUES ('\x02', '\x', 'open', 11, 'TEST')`), bad, "open"},
+			{do(`INSERT INTO auth.user_auth_s (user_hk, hash_diff, username, failed_login_attempts, record_source) VALUES ('\x02', '\x', 'open', 10, 'TEST')`), bad, "open"},
 		},
 		"C34": {{nil, good, ""}},
 		"C35": {{nil, good, ""}, {do("ALTER TABLE monitoring.incident_s DISABLE TRIGGER t60_allow_only_closing"), partly, "incident_s"}},
-		"C36": {{do("TRUNCATE monitoring.security_detection"), bad, "0"}, {do("INSERT INTO monitoring.security_detection (target_name, detected_at, detector, findings) VALUES ('local', now(), 'x', 0)"), good, ""}},
+		"C36": {
+			{append(do("TRUNCATE monitoring.security_detection"), looked("local", "0", "{}")...), bad, "0"},
+			{looked("watched", "0", "{}"), good, ""},
+			{looked("watched", "0", `{"roles": "timeout"}`), partly, "roles"},
+			{looked("watched", "NULL", "{}"), partly, "failed_runs:1"},
+			{looked("watched", "0", "{}"), good, ""},
+		},
 		"C37": {{do("DROP EXTENSION IF EXISTS lo"), good, ""}, {do("CREATE LANGUAGE mine HANDLER plpgsql_call_handler"), bad, "language mine"}},
 		"C38": {{nil, good, ""}, {do("CREATE TABLE public.cards (card_number text)"), bad, "public.cards.card_number"}},
 	}
@@ -251,7 +261,7 @@ func TestCheckControls_WithPgMonitorAloneAreNeverBetterThanTheTruth(t *testing.T
 				untested[r.Control.ID] = fmt.Sprint(r.Evidence["reason"])
 			}
 		}
-		if len(role) == 1 && untested["C03"] != "" {
+		if len(role) == 1 && strings.Contains(untested["C03"], "does not see") {
 			t.Errorf("pg_monitor sees no sessions: %s", untested["C03"])
 		}
 	}
@@ -269,6 +279,24 @@ func TestCheckControls_SeeTheServersSettingsAndNotTheCollectors(t *testing.T) {
 	want := column[string](t, conn, "SELECT reset_val || ' ms' FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'")[0]
 	if got := checked(t, conn.Config().ConnString(), "C32")[0].Evidence["idle_in_transaction_session_timeout"]; got != want {
 		t.Errorf("the timeout is %v, want %s", got, want)
+	}
+}
+
+// A database without anything of its own is not one in which all is well.
+func TestCheckControls_OfAnEmptyDatabaseCannotTell(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	conn := connect(t, address)
+	exec(t, conn, "DROP SCHEMA monitoring, auth, backup_mgmt, util CASCADE; DROP TABLE public.onevault_migrations, public.onevault_functions")
+	for id, says := range map[string]string{"C13": "no table of its own", "C14": "no routine of its own", "C30": "no table with a column tenant_hk", "C38": "no text column"} {
+		if r := checked(t, address, id)[0]; r.Status != collect.NotTested || !strings.Contains(fmt.Sprint(r.Evidence["reason"]), says) {
+			t.Errorf("%s: %s %v", id, r.Status, r.Evidence)
+		}
+	}
+	for _, id := range []string{"C12", "C13", "C14", "C30", "C37", "C38"} {
+		if n, ok := checked(t, address, id)[0].Evidence["databases_not_looked_at"].(float64); !ok || n < 1 {
+			t.Errorf("%s does not say that there are other databases: %v", id, checked(t, address, id)[0].Evidence)
+		}
 	}
 }
 

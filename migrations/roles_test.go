@@ -99,6 +99,11 @@ func TestRoles_DoWhatTheyAreForAndNothingElse(t *testing.T) {
 		{"SELECT count(*) FROM monitoring.incident_summary_dashboard", true, true, true, false},
 		{"SELECT count(*) FROM monitoring.alerts_as_of(now())", true, true, true, false},
 
+		// Whoever may read may export what they see, and leaves a trace of it that they cannot read.
+		{"SELECT monitoring.record_evidence_export('SOX', NULL, now() - interval '1 day', now(), now(), 'x', 'ALL', repeat('a', 64), repeat('b', 64), 1, 1, true, NULL, 'x')", true, true, true, false},
+		{"SELECT count(*) FROM monitoring.evidence_export_s", true, true, false, false},
+		{"INSERT INTO monitoring.evidence_export_h (evidence_export_hk, evidence_export_bk) VALUES (util.hash_binary('X'), 'X')", true, false, false, false},
+
 		// What only the worker does.
 		{"SELECT count(*) FROM monitoring.collect_performance_metrics()", true, false, false, false},
 		{"SELECT count(*) FROM monitoring.detect_security_events()", true, false, false, false},

@@ -40,6 +40,15 @@ func (r Report) HTML(zone *time.Location) (string, error) {
 	return out.String(), nil
 }
 
+// HTML renders a document that is no daily report in the same way: one page that needs nothing else.
+func (d Document) HTML() (string, error) {
+	var out strings.Builder
+	if err := pageTemplate.Execute(&out, page{Document: d}); err != nil {
+		return "", fmt.Errorf("render %q: %w", d.Title, err)
+	}
+	return out.String(), nil
+}
+
 // Letter is a report as a mail.
 type Letter struct {
 	Subject string

@@ -443,11 +443,14 @@ type reportClause struct {
 }
 
 func (a *app) complianceReportCommand() *cobra.Command {
-	var flags complianceFlags
+	var (
+		flags complianceFlags
+		html  string
+	)
 	cmd := &cobra.Command{
 		Use:     "report --framework FRAMEWORK",
 		Short:   "Report how a framework stands, clause by clause, from what the newest runs recorded",
-		Example: "  onevault compliance report --framework hipaa\n  onevault compliance report --framework soc2 -o json --fail-on CRITICAL",
+		Example: "  onevault compliance report --framework hipaa\n  onevault compliance report --framework gdpr --html gdpr.html\n  onevault compliance report --framework soc2 -o json --fail-on CRITICAL",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.validate(); err != nil {
@@ -463,7 +466,7 @@ func (a *app) complianceReportCommand() *cobra.Command {
 			if len(list) == 0 {
 				return &failure{exitNotFound, "no control was run on " + flags.target + " yet", "run them: onevault compliance run"}
 			}
-			if err := a.printComplianceReport(reportOf(list, a.now())); err != nil {
+			if err := a.printComplianceReport(reportOf(list, a.now()), html); err != nil {
 				return err
 			}
 			if slices.ContainsFunc(list, func(c vault.ListedControl) bool { return flags.fails(c.Status, c.Severity) }) {
@@ -474,6 +477,7 @@ func (a *app) complianceReportCommand() *cobra.Command {
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&flags.target, "target", "local", "of this target")
+	cmd.Flags().StringVar(&html, "html", "", "also write the report to this file, one page that needs no network and prints well; - for standard output")
 	return cmd
 }
 
@@ -515,7 +519,21 @@ func reportOf(list []vault.ListedControl, now time.Time) complianceReport {
 	return r
 }
 
-func (a *app) printComplianceReport(r complianceReport) error {
+func (a *app) printComplianceReport(r complianceReport, htmlFile string) error {
+	if htmlFile != "" {
+		page, err := r.page().HTML()
+		if err != nil {
+			return err
+		}
+		if htmlFile == "-" {
+			_, err := fmt.Fprint(a.out, page)
+			return err
+		}
+		if err := writeReport(htmlFile, page); err != nil {
+			return err
+		}
+		a.note("wrote %s", htmlFile)
+	}
 	p := a.printer()
 	if p.Structured() {
 		return p.Value(r)

@@ -70,6 +70,30 @@ func TestCompliance_ListsShowsAndReports(t *testing.T) {
 	invocation{url: l.url}.run(t, "compliance", "list", "colour=red").wants(t, exitUsage, "framework, control")
 }
 
+func TestCompliance_ReportIsAPageAsWell(t *testing.T) {
+	t.Parallel()
+	l := audited(t)
+	file := filepath.Join(t.TempDir(), "hipaa.html")
+	invocation{url: l.url}.run(t, "compliance", "report", "--framework", "hipaa", "--html", file).wants(t, exitDone, "wrote "+file, "164.312(b)")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"HIPAA 164.308(a)(4)(i)", "Information access management", "ALTER ROLE ... NOSUPERUSER", "boss", "2026-05-01 overdue", "the log goes to standard error",
+		"@media print", "prefers-color-scheme: dark", "default-src 'none'",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(string(text), "<script") || strings.Contains(string(text), "src=") {
+		t.Error("the page wants a network")
+	}
+	invocation{url: l.url}.run(t, "compliance", "report", "--framework", "hipaa", "--html", "-").wants(t, exitDone, "<!DOCTYPE html>")
+	invocation{url: l.url}.run(t, "compliance", "report", "--framework", "hipaa", "--html", filepath.Join(t.TempDir(), "no", "where")).wants(t, exitError, "no such file")
+}
+
 func TestCompliance_FailsWhereItIsAskedTo(t *testing.T) {
 	t.Parallel()
 	l := audited(t)

@@ -9,7 +9,12 @@
 -- remediation: REVOKE CREATE ON SCHEMA ... FROM PUBLIC, and look for objects that were made there meanwhile.
 -- evidence: pg_namespace
 SELECT count(*) = 0, NULL::numeric,
-       jsonb_strip_nulls(jsonb_build_object('database', current_database(), 'open_schemas', count(*), 'schemas', to_jsonb((array_agg(n.nspname::text ORDER BY n.nspname))[1:20])))
+       jsonb_strip_nulls(jsonb_build_object(
+           'database', current_database(),
+           'databases_not_looked_at', (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()),
+           'open_schemas', count(*),
+           'schemas', to_jsonb((array_agg(n.nspname::text ORDER BY n.nspname))[1:20])))
   FROM pg_namespace n
- WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ WHERE n.nspname !~ '^pg_'
+   AND n.nspname <> 'information_schema'
    AND EXISTS (SELECT FROM aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a WHERE a.grantee = 0 AND a.privilege_type = 'CREATE')

@@ -8,13 +8,26 @@
 -- clause: SOC 2 | CC6.1 | Logical access security protects information assets
 -- remediation: ALTER ROUTINE ... SET search_path = pg_catalog, ..., pg_temp; REVOKE EXECUTE ON ROUTINE ... FROM PUBLIC, and grant it to the roles that need it.
 -- evidence: pg_proc
-SELECT count(*) = 0, NULL::numeric,
-       jsonb_strip_nulls(jsonb_build_object('database', current_database(), 'open_routines', count(*), 'routines', to_jsonb((array_agg(name ORDER BY name))[1:20])))
-  FROM (SELECT p.oid::regprocedure::text AS name
-          FROM pg_proc p
-          JOIN pg_namespace n ON n.oid = p.pronamespace
-         WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WITH routine AS (
+    SELECT p.oid::regprocedure::text AS name,
+           p.prosecdef AS definer,
+           p.prosecdef
            AND (NOT EXISTS (SELECT FROM unnest(p.proconfig) AS o WHERE o LIKE 'search_path=%')
                 OR p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-                   AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0))
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')) AS q
+                   AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE a.grantee = 0)) AS open
+      FROM pg_proc p
+      JOIN pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname !~ '^pg_'
+       AND n.nspname <> 'information_schema'
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+)
+SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE open) = 0 END, NULL::numeric,
+       jsonb_strip_nulls(jsonb_build_object(
+           'database', current_database(),
+           'databases_not_looked_at', (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()),
+           'routines_of_its_own', count(*),
+           'security_definer', count(*) FILTER (WHERE definer),
+           'open_routines', count(*) FILTER (WHERE open),
+           'routines', to_jsonb((array_agg(name ORDER BY name) FILTER (WHERE open))[1:20]),
+           'reason', CASE WHEN count(*) = 0 THEN 'this database has no routine of its own: have the collector connect to the one with the data' END))
+  FROM routine

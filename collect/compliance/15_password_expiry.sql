@@ -7,7 +7,13 @@
 -- clause: HIPAA | 164.308(a)(5)(ii)(D) | Password management
 -- remediation: ALTER ROLE ... VALID UNTIL '<in 90 days>' at each change of the password, or log people in by certificate, LDAP or GSSAPI and write that exception down.
 -- evidence: pg_roles
-SELECT count(*) FILTER (WHERE late) = 0, CASE WHEN count(*) > 0 THEN round(100.0 * count(*) FILTER (WHERE NOT late) / count(*), 2) END,
-       jsonb_strip_nulls(jsonb_build_object('login_roles', count(*), 'without_expiry', count(*) FILTER (WHERE late),
-           'roles', to_jsonb((array_agg(rolname::text ORDER BY rolname) FILTER (WHERE late))[1:20])))
-  FROM (SELECT rolname, rolvaliduntil IS NULL OR rolvaliduntil > now() + interval '90 days' AS late FROM pg_roles WHERE rolcanlogin AND oid <> 10) AS r
+SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE late) = 0 END,
+       round(100.0 * count(*) FILTER (WHERE NOT late) / nullif(count(*), 0), 2),
+       jsonb_strip_nulls(jsonb_build_object(
+           'login_roles', count(*),
+           'without_expiry', count(*) FILTER (WHERE late),
+           'roles', to_jsonb((array_agg(rolname::text ORDER BY rolname) FILTER (WHERE late))[1:20]),
+           'reason', CASE WHEN count(*) = 0 THEN 'no role but the bootstrap role may log in' END))
+  FROM (SELECT rolname, rolvaliduntil IS NULL OR rolvaliduntil > now() + interval '90 days' AS late
+          FROM pg_roles
+         WHERE rolcanlogin AND oid <> 10) AS r

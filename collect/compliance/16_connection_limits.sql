@@ -7,8 +7,12 @@
 -- clause: GDPR | Art. 32(1)(b) | Ongoing confidentiality, integrity, availability and resilience
 -- remediation: ALTER ROLE ... CONNECTION LIMIT n: what its pools need and a reserve.
 -- evidence: pg_roles
-SELECT count(*) FILTER (WHERE rolconnlimit < 0) = 0, CASE WHEN count(*) > 0 THEN round(100.0 * count(*) FILTER (WHERE rolconnlimit >= 0) / count(*), 2) END,
-       jsonb_strip_nulls(jsonb_build_object('login_roles', count(*), 'without_limit', count(*) FILTER (WHERE rolconnlimit < 0),
-           'roles', to_jsonb((array_agg(rolname::text ORDER BY rolname) FILTER (WHERE rolconnlimit < 0))[1:20])))
+SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE rolconnlimit < 0) = 0 END,
+       round(100.0 * count(*) FILTER (WHERE rolconnlimit >= 0) / nullif(count(*), 0), 2),
+       jsonb_strip_nulls(jsonb_build_object(
+           'login_roles', count(*),
+           'without_limit', count(*) FILTER (WHERE rolconnlimit < 0),
+           'roles', to_jsonb((array_agg(rolname::text ORDER BY rolname) FILTER (WHERE rolconnlimit < 0))[1:20]),
+           'reason', CASE WHEN count(*) = 0 THEN 'no role but superusers may log in' END))
   FROM pg_roles
  WHERE rolcanlogin AND NOT rolsuper

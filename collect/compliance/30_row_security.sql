@@ -9,10 +9,17 @@
 -- clause: HIPAA | 164.312(a)(1) | Access control
 -- remediation: ALTER TABLE ... ENABLE ROW LEVEL SECURITY, and CREATE POLICY for the roles that use it.
 -- evidence: pg_class
-SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE NOT c.relrowsecurity) = 0 END, round(100.0 * count(*) FILTER (WHERE c.relrowsecurity) / nullif(count(*), 0), 2),
-       jsonb_strip_nulls(jsonb_build_object('database', current_database(), 'tables', count(*), 'without', count(*) FILTER (WHERE NOT c.relrowsecurity),
+SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (WHERE NOT c.relrowsecurity) = 0 END,
+       round(100.0 * count(*) FILTER (WHERE c.relrowsecurity) / nullif(count(*), 0), 2),
+       jsonb_strip_nulls(jsonb_build_object(
+           'database', current_database(),
+           'databases_not_looked_at', (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()),
+           'tables', count(*),
+           'without', count(*) FILTER (WHERE NOT c.relrowsecurity),
            'names', to_jsonb((array_agg(c.oid::regclass::text ORDER BY c.oid::regclass::text) FILTER (WHERE NOT c.relrowsecurity))[1:20]),
            'reason', CASE WHEN count(*) = 0 THEN 'this database has no table with a column tenant_hk' END))
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_hk' AND NOT a.attisdropped
- WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+ WHERE c.relkind IN ('r', 'p')
+   AND NOT c.relispartition
+   AND c.relpersistence <> 't'

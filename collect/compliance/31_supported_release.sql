@@ -9,11 +9,15 @@
 -- remediation: Install the newest minor release and restart; plan pg_upgrade before the major one ends. Keep the setting minimum_postgres_minor of monitoring.monitor_config_s up to date.
 -- evidence: server_version, monitoring.monitor_config_s
 -- requires: monitoring.monitor_config_s
-SELECT CASE WHEN v.ends <= now() THEN false WHEN v.required IS NOT NULL THEN v.num >= v.required END, NULL::numeric,
-       jsonb_strip_nulls(jsonb_build_object('running', current_setting('server_version'), 'required', v.required, 'major_supported_until', v.ends,
-           'reason', CASE WHEN v.ends > now() AND v.required IS NULL THEN 'no setting minimum_postgres_minor says which minor release is patched'
-                          WHEN v.ends IS NULL AND v.required IS NULL THEN 'the end of this major release is not known here, and no setting minimum_postgres_minor says what is patched' END))
+SELECT CASE WHEN v.ended THEN false WHEN v.required IS NOT NULL THEN v.num >= v.required END, NULL::numeric,
+       jsonb_strip_nulls(jsonb_build_object(
+           'running', current_setting('server_version'),
+           'required', v.required,
+           'major_supported_until', v.ends,
+           'reason', CASE WHEN NOT v.ended AND v.required IS NULL THEN 'no setting minimum_postgres_minor says which minor release is patched' END))
   FROM (SELECT n.num, e.ends,
+               -- Of a release that is newer than this list the end lies ahead; what is older has ended.
+               CASE WHEN n.num < 120000 THEN true ELSE coalesce(e.ends <= now(), false) END AS ended,
                (SELECT (s.config_value ->> (n.num / 10000)::text)::integer
                   FROM monitoring.monitor_config_s s
                  WHERE s.config_name = 'minimum_postgres_minor' AND s.load_end_date IS NULL AND s.is_enabled

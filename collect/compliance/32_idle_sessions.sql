@@ -10,7 +10,7 @@
 WITH weaker AS (
     SELECT coalesce((SELECT quote_ident(rolname) FROM pg_roles WHERE oid = r.setrole), 'every role') || ' in ' || coalesce((SELECT quote_ident(datname) FROM pg_database WHERE oid = r.setdatabase), 'every database') || ': ' || o AS who
       FROM pg_db_role_setting r, unnest(r.setconfig) AS o
-     WHERE o ~* '^idle_(session|in_transaction_session)_timeout=0'
+     WHERE o ~* '^idle_(session|in_transaction_session)_timeout=0+ *[a-z]*$'
 )
 SELECT CASE WHEN bool_or(source IN ('database', 'user', 'database user', 'client', 'session')) THEN NULL ELSE bool_and(setting::bigint BETWEEN 1 AND 900000) AND NOT EXISTS (SELECT FROM weaker) END,
        round(100.0 * count(*) FILTER (WHERE setting::bigint BETWEEN 1 AND 900000) / nullif(count(*), 0), 2),

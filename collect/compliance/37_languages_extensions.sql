@@ -8,7 +8,11 @@
 -- remediation: DROP EXTENSION ... where nothing needs it; where something does, write that exception down.
 -- evidence: pg_language, pg_extension
 SELECT count(*) = 0, NULL::numeric,
-       jsonb_strip_nulls(jsonb_build_object('database', current_database(), 'found', count(*), 'names', to_jsonb((array_agg(name ORDER BY name))[1:20])))
+       jsonb_strip_nulls(jsonb_build_object(
+           'database', current_database(),
+           'databases_not_looked_at', (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()),
+           'found', count(*),
+           'names', to_jsonb((array_agg(name ORDER BY name))[1:20])))
   FROM (SELECT 'language ' || lanname AS name FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')
         UNION ALL
         SELECT 'extension ' || extname FROM pg_extension WHERE extname IN ('adminpack', 'dblink', 'file_fdw', 'lo', 'pg_surgery')) AS q

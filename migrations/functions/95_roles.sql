@@ -13,7 +13,8 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     AS $$
     SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'send_alert_notifications', 'evaluate_alert_conditions',
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
-                 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident']::name[]
+                 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
+                 'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
     'The functions that change something and that onevault_operator may call. Each runs with the owner''s rights, because operators may not write the tables themselves.';
@@ -233,6 +234,9 @@ BEGIN
         END IF;
         IF v_operator IS NOT NULL AND (v_function.only_reads OR v_function.name = ANY (monitoring.operator_commands())) THEN
             EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', v_function.sql_name, v_operator);
+        END IF;
+        IF v_reader IS NOT NULL AND v_function.name = 'record_evidence_export' THEN
+            EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', v_function.sql_name, v_reader);
         END IF;
         IF v_reader IS NOT NULL AND (v_function.only_reads OR v_function.name = 'reader_tenants') THEN
             -- The views call them; whoever may read all data of the server may read the views, too.
