@@ -161,3 +161,20 @@ func wantControls(t *testing.T, address string) {
 		}
 	}
 }
+
+// A server that is too old is no error of the run, and nothing is invented: it is said.
+func TestTarget_AVersionThatIsTooOldIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, server := range pgtest.Targets(t) {
+		if server.Major >= oldestTarget {
+			continue
+		}
+		t.Run(strconv.Itoa(server.Major), func(t *testing.T) {
+			t.Parallel()
+			sample, err := openTarget(t, busyServer(t, server)).SampleStatements(t.Context())
+			if err == nil {
+				t.Errorf("statements of version %d are read: %.200s", server.Major, sample)
+			}
+		})
+	}
+}
