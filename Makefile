@@ -1,4 +1,4 @@
-# Needs Go and make, nothing else. CI calls these targets too, and only these.
+# Needs Go and make, and test-matrix npm, nothing else. CI calls these targets too, and only these.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
