@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,6 +161,66 @@ func wantControls(t *testing.T, address string) {
 			t.Errorf("%s: %s", r.Control.ID, reason)
 		}
 	}
+}
+
+// A standby that has lost its primary is measured as well: nothing that is asked of it may need a primary.
+func TestTarget_AStandbyOfEveryVersionIsMeasured(t *testing.T) {
+	t.Parallel()
+	for _, server := range pgtest.Targets(t) {
+		if server.Major < oldestTarget {
+			continue
+		}
+		t.Run(strconv.Itoa(server.Major), func(t *testing.T) {
+			t.Parallel()
+			address := standby(t, server)
+			if !column[bool](t, connect(t, address), "SELECT pg_is_in_recovery()")[0] {
+				t.Fatal("the server is no standby")
+			}
+			for _, s := range collectOnce(t, address) {
+				if s.Error != "" {
+					t.Errorf("%s: %s", s.Name, s.Error)
+				}
+			}
+			if _, err := openTarget(t, address).SampleStatements(t.Context()); err != nil {
+				t.Error(err)
+			}
+			wantCapacity(t, address)
+			wantControls(t, address)
+		})
+	}
+}
+
+// standby starts a server of a version that waits for a primary; its address is that of a role of pg_monitor.
+func standby(t *testing.T, installed pgserver.Installation) string {
+	t.Helper()
+	config := pgserver.Config{Dir: serverDir(t), BinDir: installed.Dir, MinMajor: 1}
+	primary, err := pgserver.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, primary.URL("postgres"))
+	for _, sql := range []string{
+		"CREATE EXTENSION pg_stat_statements",
+		"CREATE ROLE watcher LOGIN IN ROLE pg_monitor",
+		"CREATE TABLE customer (id integer PRIMARY KEY)",
+		// The file that makes a server a standby, written by its own account.
+		"COPY (SELECT) TO '" + column[string](t, conn, "SHOW data_directory")[0] + "/standby.signal'",
+	} {
+		exec(t, conn, sql)
+	}
+	if err := primary.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	server, err := pgserver.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return strings.Replace(server.URL("postgres"), "postgres@", "watcher@", 1)
 }
 
 // A server that is too old is no error of the run, and nothing is invented: it is said.
