@@ -1,4 +1,4 @@
-# Needs Go and make, nothing else. CI calls these targets too, and only these.
+# Needs Go and make, and test-matrix npm, nothing else. CI calls these targets too, and only these.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -18,10 +18,13 @@ TOOL := go tool -modfile=$(ROOT)/tools/go.mod
 # always run: a result from the cache says nothing about the PostgreSQL and the binaries of today.
 TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
 
-.PHONY: help run demo test bench check build fmt clean
+# Versions of PostgreSQL for test-matrix, such as VERSIONS="16 18"; empty: 16, 17, 18 and what is installed.
+VERSIONS ?=
+
+.PHONY: help run demo test test-matrix bench check build fmt clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start everything on this machine: PostgreSQL, Temporal with its Web UI, worker, inbox (ARGS="--ephemeral" ...)
 	@exec bin/onevault-dev $(ARGS)
@@ -36,6 +39,10 @@ test: build ## run all tests (TESTFLAGS="-run Escalates -v")
 	go test $(TESTFLAGS) ./... || failed=1; \
 	(cd cmd/onevault-dev && go test $(TESTFLAGS) ./...) || failed=1; \
 	test -z "$$failed"
+
+test-matrix: ## run what talks to PostgreSQL on several versions of it (VERSIONS="16 18" PACKAGES=./collect), which npm brings
+	@go build -o bin/pgmatrix ./pgserver/matrix
+	@exec bin/pgmatrix -versions "$(VERSIONS)" -packages "$(PACKAGES)" -- $(TESTFLAGS)
 
 bench: build ## measure the guide's queries on a month of history, and psql to workflow (BENCHFLAGS="-bench Query/daily")
 	@failed=; \

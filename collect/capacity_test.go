@@ -145,7 +145,8 @@ func TestCollectCapacity_MeasuresTheDisksOfTablespaces(t *testing.T) {
 	conn := connect(t, address)
 	// Made by the server's own account, because it must belong to it, and so where that may write.
 	place := filepath.Join(column[string](t, conn, "SELECT current_setting('data_directory')")[0], "elsewhere")
-	exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'mkdir %s'", place))
+	// The program must read what it is given: one that ends before is a broken pipe to the server.
+	exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; mkdir %s'", place))
 	exec(t, conn, fmt.Sprintf("CREATE TABLESPACE elsewhere LOCATION '%s'", place))
 	exec(t, conn, "SET allow_in_place_tablespaces = on")
 	exec(t, conn, "CREATE TABLESPACE within LOCATION ''")
@@ -163,8 +164,8 @@ func TestCollectCapacity_MeasuresTheDisksOfTablespaces(t *testing.T) {
 		t.Errorf("disks: %+v", got)
 	}
 
-	exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'mv %s %s-gone'", place, place))
-	defer exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'mv %s-gone %s'", place, place))
+	exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; mv %s %s-gone'", place, place))
+	defer exec(t, conn, fmt.Sprintf("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; mv %s-gone %s'", place, place))
 	_, problems = capacity(t, address)
 	if !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, "DISK of "+place+": ") }) {
 		t.Errorf("the disk that is gone is not named: %q", problems)

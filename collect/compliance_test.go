@@ -212,13 +212,7 @@ func TestCheckControls_FollowWhatIsTrue(t *testing.T) {
 // durableServer belongs to one test, with the settings that a server of somebody's data has.
 func durableServer(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o711); err != nil { // the server's account passes through
-			t.Fatal(err)
-		}
-	}
-	server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir})
+	server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: serverDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +222,18 @@ func durableServer(t *testing.T) string {
 		}
 	})
 	return server.URL("postgres")
+}
+
+// serverDir is a directory of the test that the server's account passes through.
+func serverDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // eventually asks again while the server takes on new settings, which it does when it gets to it.

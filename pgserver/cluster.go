@@ -43,7 +43,7 @@ func (s *Server) ensureCluster(ctx context.Context) error {
 		if err := s.createCluster(ctx); err != nil {
 			return err
 		}
-	case major != s.bin.major:
+	case major != s.bin.Major:
 		return versionMismatch(s.data, major, s.bin)
 	}
 	pass, err := os.ReadFile(filepath.Join(s.data, passwordFile))

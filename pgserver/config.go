@@ -23,6 +23,9 @@ type Config struct {
 	// BinDir holds the programs postgres and initdb. Empty: the newest that Discover finds, or the one of
 	// the existing data's major version.
 	BinDir string
+	// MinMajor is the oldest major version that will do; 0 means 15, the oldest that can hold a vault. A
+	// server that is to be watched may be older.
+	MinMajor int
 	// Port is SocketOnly, AnyPort, or exactly the TCP port on 127.0.0.1 to listen on.
 	Port int
 	// Ephemeral is for tests: nothing is synced to disk, Stop ends the server at once and removes all

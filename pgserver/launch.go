@@ -158,7 +158,7 @@ func (s *Server) explain(err error, tail string) error {
 	case strings.Contains(tail, "pre-existing shared memory block"):
 		return fmt.Errorf("start postgres in %s: %w: %w%s", s.data, errMemoryHeld, err, tail)
 	case strings.Contains(tail, `could not access file "pg_stat_statements"`):
-		return fmt.Errorf("start postgres: the server in %s lacks pg_stat_statements: install the package with its contrib modules (postgresql-contrib)%s", s.bin.dir, tail)
+		return fmt.Errorf("start postgres: the server in %s lacks pg_stat_statements: install the package with its contrib modules (postgresql-contrib)%s", s.bin.Dir, tail)
 	}
 	return fmt.Errorf("start postgres in %s: %w%s", s.data, err, tail)
 }

@@ -26,7 +26,7 @@ const superuser = "postgres"
 // Server is one running PostgreSQL server.
 type Server struct {
 	cfg     Config
-	bin     binaries
+	bin     Installation
 	account account
 
 	dir  string // absolute, links resolved; everything below lies in it
@@ -91,7 +91,7 @@ func (s *Server) chooseBinaries(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.bin, err = choose(s.cfg.BinDir, s.data, major)
+	s.bin, err = choose(s.cfg, s.data, major)
 	return err
 }
 
@@ -104,7 +104,7 @@ func (s *Server) claimDir(context.Context) error {
 	if err = s.makeDir(); err != nil {
 		return err
 	}
-	if err = s.account.checkPath(s.bin.dir); err != nil {
+	if err = s.account.checkPath(s.bin.Dir); err != nil {
 		return err
 	}
 	if s.lock, err = lockDir(s.dir, s.account); err != nil {
@@ -204,7 +204,7 @@ func escapeQuery(text string) string {
 func (s *Server) PID() int { return s.proc.pid() }
 
 // Major returns the server's major version, e.g. 17.
-func (s *Server) Major() int { return s.bin.major }
+func (s *Server) Major() int { return s.bin.Major }
 
 // LogFile returns the path of the server's log.
 func (s *Server) LogFile() string { return filepath.Join(s.dir, "postgres.log") }

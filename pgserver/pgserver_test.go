@@ -70,7 +70,7 @@ func TestURL_WorksWithPsqlThroughSocketAndTCP(t *testing.T) {
 			t.Parallel()
 			s := start(t, Config{Dir: serverDir(t), Port: port})
 			execute(t, s.URL("postgres"), `CREATE DATABASE "odd name?&%"`)
-			psql := exec.Command(filepath.Join(s.bin.dir, "psql"), "-Atc", "SELECT current_database()", s.URL("odd name?&%"))
+			psql := exec.Command(psqlFor(t, s), "-Atc", "SELECT current_database()", s.URL("odd name?&%"))
 			out, err := psql.CombinedOutput()
 			if err != nil || strings.TrimSpace(string(out)) != "odd name?&%" {
 				t.Errorf("psql: %v: %s", err, out)
@@ -79,11 +79,27 @@ func TestURL_WorksWithPsqlThroughSocketAndTCP(t *testing.T) {
 	}
 }
 
+// psqlFor is the psql beside the server's programs, or else that of PATH: a bundle has none.
+func psqlFor(t *testing.T, s *Server) string {
+	t.Helper()
+	if psql := filepath.Join(s.bin.Dir, "psql"); isFile(psql) {
+		return psql
+	}
+	psql, err := exec.LookPath("psql")
+	fatalIf(t, err)
+	return psql
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 func TestStart_AsksForThePasswordOnTCP(t *testing.T) {
 	t.Parallel()
 	s := start(t, Config{Dir: serverDir(t), Port: AnyPort})
 	wrong := strings.Replace(s.URL("postgres"), *s.pass, "wrong", 1)
-	out, err := exec.Command(filepath.Join(s.bin.dir, "psql"), "-c", "SELECT 1", wrong).CombinedOutput()
+	out, err := exec.Command(psqlFor(t, s), "-c", "SELECT 1", wrong).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "password authentication failed") {
 		t.Errorf("psql with a wrong password: %v: %s", err, out)
 	}
@@ -269,9 +285,9 @@ func TestStart_PortInUseNamesThePort(t *testing.T) {
 
 func TestStart_RefusesAnotherMajorVersion(t *testing.T) {
 	t.Parallel()
-	found, err := discover()
+	found, err := Discover()
 	fatalIf(t, err)
-	for name, binDir := range map[string]string{"discovered": "", "named": found[0].dir} {
+	for name, binDir := range map[string]string{"discovered": "", "named": found[0].Dir} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := serverDir(t)
@@ -279,7 +295,7 @@ func TestStart_RefusesAnotherMajorVersion(t *testing.T) {
 			fatalIf(t, os.MkdirAll(data, 0o755))
 			fatalIf(t, os.WriteFile(filepath.Join(data, "PG_VERSION"), []byte("9\n"), 0o644))
 			_, err := Start(t.Context(), Config{Dir: dir, BinDir: binDir})
-			wantError(t, err, data, "PostgreSQL 9", fmt.Sprintf("version %d", found[0].major), "PG_BINDIR", "pg_upgrade")
+			wantError(t, err, data, "PostgreSQL 9", fmt.Sprintf("version %d", found[0].Major), "PG_BINDIR", "pg_upgrade")
 			if text, err := os.ReadFile(filepath.Join(data, "PG_VERSION")); err != nil || string(text) != "9\n" {
 				t.Errorf("the data was touched: %q, %v", text, err)
 			}

@@ -24,7 +24,7 @@ type process struct {
 // command prepares a program of the server: as the account, into the log, and with nothing of our own
 // environment, whose PG* variables and locale would change what it does.
 func (s *Server) command(onDeath syscall.Signal, program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin.dir, program), args...)
+	cmd := exec.Command(filepath.Join(s.bin.Dir, program), args...)
 	cmd.Dir = "/" // the account may not be able to enter ours
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin", "HOME=/"}
 	cmd.Stdout, cmd.Stderr = s.log, s.log

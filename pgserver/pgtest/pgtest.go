@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -37,6 +38,14 @@ import (
 // binaries share, as a role that may create databases. Clones are dropped there when their test ends,
 // except for those of failed tests, and the template stays for the next run.
 const SharedServer = "ONEVAULT_TEST_POSTGRES_URL"
+
+// Major names the variable with the major version that the test server must have, such as 18; without it any will
+// do. It is set where a run is about a version, so that tests of another one cannot pass for it.
+const Major = "ONEVAULT_TEST_PG_MAJOR"
+
+// TargetServers names the variable with the directories of server programs that tests watch beside their own
+// server, separated as in PATH (see Targets).
+const TargetServers = "ONEVAULT_TEST_PG_TARGETS"
 
 // server is what Main prepared for the tests of this binary.
 var server *source
@@ -101,6 +110,10 @@ func prepare(ctx context.Context, address, key string, migrate func(context.Cont
 	if err != nil {
 		return nil, fmt.Errorf("connect to the test server: %w", err)
 	}
+	if err := checkMajor(ctx, admin, os.Getenv(Major)); err != nil {
+		admin.Close()
+		return nil, err
+	}
 	s := &source{
 		admin:    admin,
 		base:     base,
@@ -114,6 +127,44 @@ func prepare(ctx context.Context, address, key string, migrate func(context.Cont
 		return nil, fmt.Errorf("build the template database %s: %w", s.template, err)
 	}
 	return s, nil
+}
+
+// checkMajor holds the server's version against the one that is asked for.
+func checkMajor(ctx context.Context, admin *pgxpool.Pool, want string) error {
+	if want == "" {
+		return nil
+	}
+	var got string
+	if err := admin.QueryRow(ctx, "SELECT (current_setting('server_version_num')::integer / 10000)::text").Scan(&got); err != nil {
+		return fmt.Errorf("ask the test server for its version: %w", err)
+	}
+	if got != want {
+		return fmt.Errorf("the test server is PostgreSQL %s, and %s is %q: unset it, or point PG_BINDIR at the programs of that version", got, Major, want)
+	}
+	return nil
+}
+
+// Targets returns the installations of the server that a test of watching shall start and watch: those of the
+// variable TargetServers, else the one that the tests run on. They may be older than what a vault needs.
+func Targets(t testing.TB) []pgserver.Installation {
+	t.Helper()
+	dirs := filepath.SplitList(os.Getenv(TargetServers))
+	if len(dirs) == 0 {
+		own, err := pgserver.Discover()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return own[:1]
+	}
+	var all []pgserver.Installation
+	for _, dir := range dirs {
+		target, err := pgserver.Inspect(dir)
+		if err != nil {
+			t.Fatalf("%s: %v", TargetServers, err)
+		}
+		all = append(all, target)
+	}
+	return all
 }
 
 func (s *source) url(database string) string {

@@ -105,15 +105,16 @@ func TestPrepare_HidesThePasswordOfABadURL(t *testing.T) {
 	}
 }
 
-func TestMain_FailsWithoutAServer(t *testing.T) {
+func TestMain_FailsWithoutTheServerThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, env := range map[string]string{
-		"unreachable":   SharedServer + "=postgres://u:s3cret@127.0.0.1:1/postgres",
-		"not installed": "PG_BINDIR=/nonexistent",
+		"unreachable":     SharedServer + "=postgres://u:s3cret@127.0.0.1:1/postgres",
+		"not installed":   "PG_BINDIR=/nonexistent",
+		"another version": Major + "=9",
 	} {
 		cmd := exec.Command(program, "-test.run=NoSuchTest")
 		cmd.Env = append(os.Environ(), SharedServer+"=", env)
