@@ -92,7 +92,7 @@ func (t *Target) CollectCapacity(ctx context.Context) (resources []Resource, pro
 		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
 	defer conn.Release()
-	if err := conn.Ping(ctx); err != nil {
+	if err := ping(ctx, conn.Conn()); err != nil {
 		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
 	resources, problems = disks(ctx, conn.Conn())
@@ -140,6 +140,7 @@ func (r Resource) fullness() float64 {
 }
 
 func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery, args ...any) (resources []Resource, problems []string, err error) {
+	ctx = withLimit(ctx, sizeTimeout)
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, nil, err
