@@ -21,10 +21,10 @@ TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
 # Versions of PostgreSQL for test-matrix, such as VERSIONS="16 18"; empty: 16, 17, 18 and what is installed.
 VERSIONS ?=
 
-.PHONY: help run demo test test-matrix bench check build fmt clean
+.PHONY: help run demo test test-matrix bench bench-collect check build fmt clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: build ## start everything on this machine: PostgreSQL, Temporal with its Web UI, worker, inbox (ARGS="--ephemeral" ...)
 	@exec bin/onevault-dev $(ARGS)
@@ -51,6 +51,11 @@ bench: build ## measure the guide's queries on a month of history, and psql to w
 	go test ./e2e -count=1 -run '^TestOutbox_AcknowledgementsInPsql' -v -latency=50 > bin/latency.log 2>&1 || failed=1; \
 	grep -E 'acknowledge_alert in psql|FAIL' bin/latency.log; \
 	test -z "$$failed"
+
+bench-collect: ## measure what a collection costs the watched server, beside Debian's prometheus-postgres-exporter
+	@mkdir -p bin
+	@go build -o bin/bench-collect ./bench/collect
+	@bin/bench-collect -json bin/bench-collect.json $(COLLECTFLAGS)
 
 check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules
 	@echo "== format"

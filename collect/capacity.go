@@ -1,10 +1,12 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,8 +40,16 @@ var CapacityMetrics = []Metric{
 type capacityQuery struct {
 	name  string
 	kinds []string
-	sql   string
+	// portions is the catalog of what is measured, where one statement may not measure all of it; empty: it may.
+	portions string
+	sql      string
 }
+
+// What is measured in portions: the size of one, and how many of the fullest are told of all.
+const (
+	portionSize = 1000
+	fullest     = 10
+)
 
 func capacityQueries() ([]capacityQuery, error) {
 	entries, err := capacityFiles.ReadDir("capacity")
@@ -57,6 +67,9 @@ func capacityQueries() ([]capacityQuery, error) {
 			if rest, ok := strings.CutPrefix(line, "-- resource "); ok {
 				kind, _, _ := strings.Cut(rest, ":")
 				query.kinds = append(query.kinds, kind)
+			}
+			if rest, ok := strings.CutPrefix(line, "-- portions: "); ok {
+				query.portions = strings.TrimSpace(rest)
 			}
 		}
 		if len(query.kinds) == 0 {
@@ -79,12 +92,12 @@ func (t *Target) CollectCapacity(ctx context.Context) (resources []Resource, pro
 		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
 	defer conn.Release()
-	if err := conn.Ping(ctx); err != nil {
+	if err := ping(ctx, conn.Conn()); err != nil {
 		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
 	resources, problems = disks(ctx, conn.Conn())
 	for _, query := range queries {
-		measured, unmeasured, err := sizes(ctx, conn.Conn(), query)
+		measured, unmeasured, err := inPortions(ctx, conn.Conn(), query)
 		if conn.Conn().IsClosed() {
 			return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 		}
@@ -97,7 +110,37 @@ func (t *Target) CollectCapacity(ctx context.Context) (resources []Resource, pro
 	return resources, problems, nil
 }
 
-func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery) (resources []Resource, problems []string, err error) {
+// inPortions runs a query, as often as there are portions of what it measures.
+func inPortions(ctx context.Context, conn *pgx.Conn, query capacityQuery) (resources []Resource, problems []string, err error) {
+	if query.portions == "" {
+		return sizes(ctx, conn, query)
+	}
+	var total int64
+	counting := "/* onevault capacity " + query.name + ": how many */ SELECT count(*) FROM " + pgx.Identifier{query.portions}.Sanitize()
+	if err := conn.QueryRow(ctx, counting).Scan(&total); err != nil {
+		return nil, nil, err
+	}
+	for passed := int64(0); passed < total; passed += portionSize {
+		measured, unmeasured, err := sizes(ctx, conn, query, passed)
+		if err != nil {
+			return nil, nil, err
+		}
+		resources, problems = append(resources, measured...), append(problems, unmeasured...)
+	}
+	slices.SortStableFunc(resources, func(a, b Resource) int { return cmp.Compare(b.fullness(), a.fullness()) })
+	return resources[:min(len(resources), fullest)], problems, nil
+}
+
+// fullness is 0 to 1; 0 as well where no limit is known.
+func (r Resource) fullness() float64 {
+	if r.Available == nil || r.Size <= 0 {
+		return 0
+	}
+	return float64(r.Size) / (float64(r.Size) + float64(*r.Available))
+}
+
+func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery, args ...any) (resources []Resource, problems []string, err error) {
+	ctx = withLimit(ctx, sizeTimeout)
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, nil, err
@@ -106,7 +149,7 @@ func sizes(ctx context.Context, conn *pgx.Conn, query capacityQuery) (resources 
 	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", sizeTimeout.Milliseconds())); err != nil {
 		return nil, nil, err
 	}
-	rows, err := tx.Query(ctx, "/* onevault capacity "+query.name+" */ "+query.sql)
+	rows, err := tx.Query(ctx, "/* onevault capacity "+query.name+" */ "+query.sql, args...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -221,6 +221,30 @@ func TestCollectCapacity_DoesNotWaitForALockedTable(t *testing.T) {
 	}
 }
 
+// Each sequence that is read stays locked until the transaction ends. A server whose table of locks is full
+// refuses everybody, so thousands of sequences must not be read at once.
+func TestCollectCapacity_ReadsThousandsOfSequencesWithFewLocks(t *testing.T) {
+	t.Parallel()
+	address := ownServer(t, "max_locks_per_transaction", "32", "max_connections", "20")
+	conn := connect(t, address)
+	const number = 9000
+	for made := 0; made < number; made += 100 {
+		exec(t, conn, fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP EXECUTE format('CREATE SEQUENCE s_%%s MAXVALUE 1000', i); END LOOP; END $$`, made+1, made+100))
+	}
+	exec(t, conn, "SELECT setval('s_1', 500), setval('s_4500', 900), setval('s_9000', 700)")
+	resources, problems := capacity(t, address)
+	if len(problems) > 0 {
+		t.Fatalf("not measured: %q", problems)
+	}
+	var found []string
+	for _, r := range ofType(resources, "SEQUENCE") {
+		found = append(found, fmt.Sprintf("%s %d", r.Name, r.Size))
+	}
+	if want := []string{"postgres.public.s_4500 900", "postgres.public.s_9000 700", "postgres.public.s_1 500"}; !slices.Equal(found, want) {
+		t.Errorf("got %q, want the fullest first: %q", found, want)
+	}
+}
+
 func TestCollectCapacity_TargetDownIsAnErrorWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	_, _, err := openTarget(t, "postgres://watcher:s3cret-word@127.0.0.1:1/postgres").CollectCapacity(t.Context())
@@ -259,10 +283,14 @@ func BenchmarkCollectCapacity_OfTenThousandTables(b *testing.B) {
 	}
 }
 
-// ownServer starts a server that belongs to one test.
-func ownServer(t *testing.T) string {
+// ownServer starts a server that belongs to one test, with settings as name, value, name, value.
+func ownServer(t *testing.T, settings ...string) string {
 	t.Helper()
-	server, err := pgserver.Start(t.Context(), pgserver.Config{Ephemeral: true})
+	given := map[string]string{}
+	for setting := range slices.Chunk(settings, 2) {
+		given[setting[0]] = setting[1]
+	}
+	server, err := pgserver.Start(t.Context(), pgserver.Config{Ephemeral: true, Settings: given})
 	if err != nil {
 		t.Fatal(err)
 	}

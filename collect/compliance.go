@@ -252,19 +252,28 @@ func frameworkKey(name string) string {
 }
 
 // connectPlain opens a connection without the settings that the collector's own have: a control that reads
-// a setting shall see the server's. It is one more than the pool's two, and closed when the run is over.
-func (t *Target) connectPlain(ctx context.Context) (*pgx.Conn, error) {
+// a setting shall see the server's. It takes the place of one of the pool's two until done is called.
+func (t *Target) connectPlain(ctx context.Context) (conn *pgx.Conn, done func(), err error) {
+	place, err := t.pool.Acquire(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+	}
+	// The pool counts it, and opens no other in its place, until it is released.
+	closePlain(ctx, place.Conn())
 	config := t.pool.Config().ConnConfig.Copy()
 	config.RuntimeParams = map[string]string{"application_name": "onevault", "search_path": "pg_catalog"}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err = pgx.ConnectConfig(ctx, config)
+	if err == nil {
+		err = hideFromStatements(ctx, conn)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		if conn != nil {
+			closePlain(ctx, conn)
+		}
+		place.Release()
+		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
-	if err := hideFromStatements(ctx, conn); err != nil {
-		closePlain(ctx, conn)
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-	}
-	return conn, nil
+	return conn, func() { closePlain(ctx, conn); place.Release() }, nil
 }
 
 // closePlain leaves nothing to be told: each transaction was rolled back, and a connection that is broken is closed.
@@ -275,11 +284,12 @@ func closePlain(ctx context.Context, conn *pgx.Conn) {
 // CheckControls runs controls one after another, each in a read-only transaction of its own. The error
 // means that the target did not answer; whatever is wrong with a control makes it NOT_TESTED with the reason.
 func (t *Target) CheckControls(ctx context.Context, controls []Control) ([]ControlResult, error) {
-	conn, err := t.connectPlain(ctx)
+	ctx = withLimit(ctx, controlTimeout)
+	conn, done, err := t.connectPlain(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer closePlain(ctx, conn)
+	defer done()
 	results := make([]ControlResult, 0, len(controls))
 	for _, control := range controls {
 		result, err := t.check(ctx, conn, control)
@@ -300,11 +310,12 @@ func (t *Target) CheckControls(ctx context.Context, controls []Control) ([]Contr
 // LintControl has the target's server plan a control without running it: one SELECT of the right columns.
 // Tables that it requires may be missing on this server, which is no fault of it.
 func (t *Target) LintControl(ctx context.Context, control Control) error {
-	conn, err := t.connectPlain(ctx)
+	ctx = withLimit(ctx, controlTimeout)
+	conn, done, err := t.connectPlain(ctx)
 	if err != nil {
 		return err
 	}
-	defer closePlain(ctx, conn)
+	defer done()
 	tx, err := t.begin(ctx, conn)
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func (m *machine) binary(name string) string {
 	if err != nil || len(dirs) == 0 {
 		m.Fatal("no PostgreSQL: ", err)
 	}
-	return filepath.Join(dirs[0], name)
+	return filepath.Join(dirs[0].Dir, name)
 }
 
 // run runs one of PostgreSQL's programs on the stopped cluster.

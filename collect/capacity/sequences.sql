@@ -1,12 +1,19 @@
 -- resource SEQUENCE: the 10 sequences of the connected database that have used up most; counts of values, not bytes
 -- The limit is what the column holds, where a sequence is owned by one: a sequence of bigint may feed an integer.
 -- Sequences that begin again are never full. One that nobody may read stands with a NULL in place of its numbers.
-WITH sequences AS (
-    SELECT s.seqrelid, s.seqstart, s.seqincrement, has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS readable,
+-- portions: pg_sequence
+-- A sequence that was read stays locked until the transaction ends, and the server has room for some thousands of
+-- locks. So a transaction reads 1000, from the ($1 + 1)th on.
+WITH portion AS (
+    SELECT s.*, s.place > $1::bigint AND s.place <= $1::bigint + 1000 AS is_read
+      FROM (SELECT p.*, row_number() OVER (ORDER BY p.seqrelid) AS place FROM pg_sequence p) AS s
+),
+sequences AS (
+    SELECT s.seqrelid, s.is_read, s.seqstart, s.seqincrement, has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS readable,
            format('%I.%I.%I', current_database(), n.nspname, c.relname) AS name,
            CASE WHEN s.seqincrement > 0 THEN least(s.seqmax, y.largest) ELSE greatest(s.seqmin, -y.largest - 1) END::numeric AS limit_value,
            CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END::numeric AS first_value
-      FROM pg_sequence s
+      FROM portion s
       JOIN pg_class c ON c.oid = s.seqrelid
       JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.seqrelid AND d.deptype IN ('a', 'i')
@@ -16,7 +23,7 @@ WITH sequences AS (
      WHERE NOT s.seqcycle AND c.relpersistence <> 't' AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
 ),
 read AS MATERIALIZED (
-    SELECT s.*, CASE WHEN s.readable THEN pg_sequence_last_value(s.seqrelid) END AS last_value FROM sequences s
+    SELECT s.*, CASE WHEN s.readable THEN pg_sequence_last_value(s.seqrelid) END AS last_value FROM sequences s WHERE s.is_read
 ),
 counted AS (
     SELECT r.name, trunc(abs(r.last_value - r.first_value) / abs(r.seqincrement)) + 1 AS used,
@@ -30,6 +37,6 @@ counted AS (
   LIMIT 10)
 UNION ALL
 SELECT 'SEQUENCE', count(*) || ' sequences that the role may not read', NULL, NULL, 'pg_sequence'
-  FROM read r
- WHERE NOT r.readable
+  FROM sequences s
+ WHERE NOT s.readable AND $1::bigint = 0
 HAVING count(*) > 0
