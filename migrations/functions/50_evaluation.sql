@@ -140,8 +140,10 @@ BEGIN
     v_met := result = 'TRUE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'ALERT');
     v_fires := v_met AND p_at - v_since >= make_interval(mins =>
                    CASE result WHEN 'TRUE' THEN p_definition.pending_minutes ELSE p_definition.no_data_minutes END);
-    -- Only FALSE clears (and missing data where the definition says that it is fine).
-    v_clearing := result = 'FALSE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'OK');
+    -- Only FALSE clears (and missing data where the definition says that it is fine). What is missing because
+    -- the target does not answer is not fine.
+    v_clearing := result = 'FALSE'
+        OR (result = 'NO_DATA' AND p_definition.no_data_state = 'OK' AND monitoring.unreachable_since(p_target, p_at) IS NULL);
     IF v_clearing AND result = 'FALSE' AND p_definition.clear_condition_logic IS NOT NULL THEN
         v_clearing := (monitoring.evaluate_condition(p_definition.clear_condition_logic, v_inputs)).result = 'TRUE';
     END IF;
@@ -199,6 +201,7 @@ BEGIN
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
          WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source <> 'worker'
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
+           AND (p_target = 'local' OR s.metric_source <> ALL (monitoring.sources_of_the_vault()))
          ORDER BY h.alert_definition_hk
     LOOP
         -- One evaluator at a time per definition and target, always in the same order.
@@ -243,14 +246,19 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interv
     AS $$
 #variable_conflict use_column
 DECLARE
+    v_target    record := monitoring.hold_target(p_target);
     v_tenant_hk bytea;
 BEGIN
-    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, NULL, p_every);
+    IF v_target.removed THEN
+        RETURN;  -- a run that was under way when it was removed: its alerts have ended
+    END IF;
+    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_target.tenant_hk, p_every);
     FOR v_tenant_hk IN
         SELECT DISTINCT h.tenant_hk
           FROM monitoring.alert_definition_h h
           JOIN monitoring.alert_definition_s s USING (alert_definition_hk)
          WHERE h.tenant_hk IS NOT NULL AND s.load_end_date IS NULL AND s.is_enabled
+           AND v_target.tenant_hk IS NULL  -- a tenant's server is looked at with its own definitions, just now
          ORDER BY h.tenant_hk
     LOOP
         RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_tenant_hk, p_every, true);
@@ -258,7 +266,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.evaluate_due(text, interval) IS
-    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own.';
+    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own; on a tenant''s target everybody''s and that tenant''s.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
     RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))
