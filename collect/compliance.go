@@ -255,6 +255,11 @@ func frameworkKey(name string) string {
 // a setting shall see the server's. It is one more than the pool's two, and closed when the run is over.
 func (t *Target) connectPlain(ctx context.Context) (*pgx.Conn, error) {
 	config := t.pool.Config().ConnConfig.Copy()
+	if resolve := t.pool.Config().BeforeConnect; resolve != nil {
+		if err := resolve(ctx, config); err != nil {
+			return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		}
+	}
 	config.RuntimeParams = map[string]string{"application_name": "onevault", "search_path": "pg_catalog"}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
