@@ -155,8 +155,8 @@ func (s Secrets) read(field, variable, file string) (string, error) {
 	if lookup == nil {
 		lookup = os.LookupEnv
 	}
-	value, _ := lookup(variable)
-	if value = strings.TrimSpace(value); value == "" {
+	value, there := lookup(variable)
+	if value = strings.TrimSpace(value); !there || value == "" {
 		return "", fmt.Errorf("%s_env: the variable %s is not set; set it in the worker's environment and restart the worker", field, variable)
 	}
 	return value, nil
@@ -230,7 +230,7 @@ func (a Address) follow(config *pgxpool.Config, secrets Secrets) {
 	config.BeforeConnect = func(_ context.Context, connect *pgx.ConnConfig) error {
 		current, err := a.config(secrets)
 		if err != nil {
-			return err
+			return errors.New(err.Error()) // as a whole: its innermost cause alone would not name the field
 		}
 		connect.Host, connect.Port, connect.Database = current.Host, current.Port, current.Database
 		connect.User, connect.Password = current.User, current.Password

@@ -131,3 +131,26 @@ func (s *Store) RemoveTarget(ctx context.Context, name, by string) (int, error) 
 	}
 	return ended, nil
 }
+
+// silentRounds is how many rounds of measurement may be missing before a target counts as unwatched.
+const silentRounds = 2
+
+// Silent reports whether nobody has measured an enabled target for two rounds. One that was added or changed a
+// moment ago is given that long.
+func (t ListedTarget) Silent(now time.Time) bool {
+	if t.State != TargetEnabled {
+		return false
+	}
+	every := t.Interval
+	if every == 0 {
+		every = t.CollectEvery
+	}
+	if every == 0 {
+		every = 5 * time.Minute
+	}
+	since := t.LastSampleAt
+	if t.Version.After(since) {
+		since = t.Version
+	}
+	return t.Reachable == nil && since.IsZero() || now.Sub(since) > silentRounds*every+time.Minute
+}
