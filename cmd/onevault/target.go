@@ -157,6 +157,9 @@ open alerts stay as they are. Workers follow within seconds.`,
 			if err != nil {
 				return err
 			}
+			if enable && disable {
+				return usage(errors.New("--enable and --disable are both given: give one"))
+			}
 			if enable || disable {
 				change.Enabled = &enable
 			}
@@ -191,7 +194,6 @@ open alerts stay as they are. Workers follow within seconds.`,
 	cmd.Flags().BoolVar(&disable, "disable", false, "do not watch it for now")
 	cmd.Flags().DurationVar(&every, "collect-every", 0, "how often to measure it, 5s to 5m; 0: as the workers")
 	cmd.Flags().StringVar(&text, "description", "", "what it is, and whom to ask about it")
-	cmd.MarkFlagsMutuallyExclusive("enable", "disable")
 	a.actorFlag(cmd, &who)
 	return cmd
 }
