@@ -135,7 +135,10 @@ func versionNumber(version string) int {
 
 // supported refuses a server whose statistics have other shapes.
 func supported(version string) error {
-	if number := versionNumber(version); number < oldestMajor*10000 {
+	switch number := versionNumber(version); {
+	case number == 0:
+		return fmt.Errorf("it says %q for its version, which is none of PostgreSQL", version)
+	case number < oldestMajor*10000:
 		return fmt.Errorf("PostgreSQL %s is too old to be watched: OneVault knows %d and newer", version, oldestMajor)
 	}
 	return nil
