@@ -3,7 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"time"
 
 	"onevault/collect"
@@ -12,19 +12,22 @@ import (
 
 // Collection are the activities that measure targets.
 type Collection struct {
-	Vault   *vault.Store
-	Targets map[string]*collect.Target // by name
+	Vault    *vault.Store
+	Targets  map[string]*collect.Target // those that are always there, by name: local
+	Registry *Registry                  // all others; nil: there are none
 	// ControlsDir holds controls of compliance beside the built-in ones; empty: there are none.
 	ControlsDir string
 }
 
 // target is the watched server of a name.
 func (c *Collection) target(name string) (*collect.Target, error) {
-	target := c.Targets[name]
-	if target == nil {
-		return nil, fmt.Errorf("target %q is not watched by this worker", name)
+	if target := c.Targets[name]; target != nil {
+		return target, nil
 	}
-	return target, nil
+	if c.Registry == nil {
+		return nil, unwatched("target %q is unknown", name)
+	}
+	return c.Registry.Target(name)
 }
 
 // CollectHealthInput names a target and the cadence of its collection.
@@ -49,11 +52,17 @@ func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (
 	}
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	samples, err := target.CollectHealth(ctx)
+	if errors.Is(err, collect.ErrBusy) {
+		return CollectHealthOutput{}, err // nobody looked: not a word about the target
+	}
 	out := CollectHealthOutput{}
 	if err != nil {
 		out.Error = err.Error()
 	}
 	rows := []vault.Sample{reachable(err)}
+	if version := target.ServerVersion(); err == nil && version > 0 {
+		rows = append(rows, serverVersion(version))
+	}
 	for _, s := range samples {
 		if s.Error != "" {
 			out.Failed++
@@ -110,6 +119,11 @@ func (c *Collection) statementsUnknown(ctx context.Context, in CollectPerformanc
 		Name: "statement_period_s", Category: "PERFORMANCE", Unit: "s", Source: "pg_stat_statements", Error: cause.Error(),
 	}})
 	return CollectPerformanceOutput{Error: cause.Error()}, classify(err)
+}
+
+func serverVersion(version int) vault.Sample {
+	value := float64(version)
+	return vault.Sample{Name: "server_version_num", Category: "AVAILABILITY", Unit: "version", Value: &value, Source: "collector"}
 }
 
 func reachable(err error) vault.Sample {

@@ -16,6 +16,8 @@ const (
 	ErrorVaultUnreachable = "VaultUnreachable"
 	// ErrorVaultRefused: the vault refused the content; retrying cannot help.
 	ErrorVaultRefused = "VaultRefused"
+	// ErrorNotWatched: the target is unknown, disabled or removed, or its row can never work; retrying cannot help.
+	ErrorNotWatched = "NotWatched"
 )
 
 // classify is the one place that turns an error of the vault into an application error of a type.

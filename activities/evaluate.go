@@ -50,6 +50,9 @@ func (a *Alerts) EvaluateAlerts(ctx context.Context, in EvaluateAlertsInput) (Ev
 		out.Results[e.Result]++
 		out.Decisions[e.Decision]++
 	}
+	if in.Target != LocalTarget {
+		return out, nil // the vault is watched once, by the evaluation of its own server
+	}
 	definition, enabled, err := a.Vault.Definition(ctx, VaultUnreachableKey)
 	if err != nil {
 		return EvaluateAlertsOutput{}, classify(err)

@@ -260,20 +260,30 @@ func (t *Target) connectPlain(ctx context.Context) (conn *pgx.Conn, done func(),
 	}
 	// The pool counts it, and opens no other in its place, until it is released.
 	closePlain(ctx, place.Conn())
-	config := t.pool.Config().ConnConfig.Copy()
-	config.RuntimeParams = map[string]string{"application_name": "onevault", "search_path": "pg_catalog"}
-	conn, err = pgx.ConnectConfig(ctx, config)
-	if err == nil {
-		err = hideFromStatements(ctx, conn)
-	}
-	if err != nil {
-		if conn != nil {
-			closePlain(ctx, conn)
-		}
+	if conn, err = t.openPlain(ctx); err != nil {
 		place.Release()
 		return nil, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
 	}
 	return conn, func() { closePlain(ctx, conn); place.Release() }, nil
+}
+
+func (t *Target) openPlain(ctx context.Context) (*pgx.Conn, error) {
+	config := t.pool.Config().ConnConfig.Copy()
+	if resolve := t.pool.Config().BeforeConnect; resolve != nil {
+		if err := resolve(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	config.RuntimeParams = map[string]string{"application_name": "onevault", "search_path": "pg_catalog"}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := hideFromStatements(ctx, conn); err != nil {
+		closePlain(ctx, conn)
+		return nil, err
+	}
+	return conn, nil
 }
 
 // closePlain leaves nothing to be told: each transaction was rolled back, and a connection that is broken is closed.

@@ -76,5 +76,6 @@ func parseQuery(name, text string) (Query, error) {
 // WorkerMetrics are measured by the worker itself, beside the queries.
 var WorkerMetrics = []Metric{
 	{Name: "target_reachable", Description: "1 when the target answered the collector, 0 when it did not"},
+	{Name: "server_version_num", Description: "Version of the server, 150018 for PostgreSQL 15.18"},
 	{Name: "disk_usage_pct", Description: "Use of the volume of the data directory, measured where the server runs on the worker's host"},
 }

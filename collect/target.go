@@ -2,10 +2,9 @@ package collect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,12 +16,15 @@ const (
 	connectTimeout = 3 * time.Second
 	statementLimit = 5 * time.Second // a query that takes longer is itself the news
 	lockTimeout    = "500"           // ms; the watcher never queues behind the watched
+	// healthTimeout bounds one measurement: less than the activity that waits for it has.
+	healthTimeout = 20 * time.Second
 )
 
 // Target is a watched PostgreSQL. It opens without the server being there.
 type Target struct {
-	Name string
-	pool *pgxpool.Pool
+	Name    string
+	pool    *connections
+	version atomic.Pointer[string] // server_version, as the newest connection said
 }
 
 // Sample is one measured value. Value is NULL (nil) where it could not be measured; Error then says why.
@@ -38,12 +40,33 @@ type Sample struct {
 	Error                string
 }
 
-// OpenTarget prepares a target for a postgres:// URL. The URL stays out of every error.
+// OpenTarget prepares a target for a postgres:// URL that holds its password, if it has one. The URL stays
+// out of every error.
 func OpenTarget(name, databaseURL string) (*Target, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("target %s: not a PostgreSQL URL; write postgres://user:password@host:5432/database", name)
 	}
+	return open(name, config)
+}
+
+// OpenAddress prepares a target whose secret is somewhere else. It is looked for at each new connection: one
+// that is missing, or has changed, is no reason not to open.
+func OpenAddress(name string, address Address, secrets Secrets) (*Target, error) {
+	if err := address.Validate(); err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	// Nothing of this is used but the defaults of a pool.
+	config, err := pgxpool.ParseConfig("postgres://nobody@localhost/nothing?sslmode=disable")
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	address.follow(config, secrets)
+	return open(name, config)
+}
+
+func open(name string, config *pgxpool.Config) (*Target, error) {
+	t := &Target{Name: name}
 	config.MaxConns = maxConnections
 	config.MinConns = 0
 	// Longer than the cadence: with its log-in and cold caches, a collection on a new connection costs the server
@@ -58,12 +81,33 @@ func OpenTarget(name, databaseURL string) (*Target, error) {
 	params["lock_timeout"] = lockTimeout
 	params["idle_in_transaction_session_timeout"] = "10000"
 	params["default_transaction_read_only"] = "on"
-	config.AfterConnect = hideFromStatements
+	config.AfterConnect = t.greet
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
-	return &Target{Name: name, pool: pool}, nil
+	t.pool = &connections{Pool: pool}
+	return t, nil
+}
+
+// greet looks at who answers a new connection.
+func (t *Target) greet(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	version := conn.PgConn().ParameterStatus("server_version")
+	t.version.Store(&version)
+	if err := supported(version); err != nil {
+		return err
+	}
+	return hideFromStatements(ctx, conn)
+}
+
+// ServerVersion is the server's version as server_version_num has it, 150018; 0: it has not answered yet.
+func (t *Target) ServerVersion() int {
+	if version := t.version.Load(); version != nil {
+		return versionNumber(*version)
+	}
+	return 0
 }
 
 // hideFromStatements keeps the collector's own statements out of the statistics it reads. A superuser may say
@@ -74,7 +118,7 @@ func hideFromStatements(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "SET pg_stat_statements.track = 'none'")
 		return err
 	}
-	if major, _, _ := strings.Cut(conn.PgConn().ParameterStatus("server_version"), "."); major < "15" {
+	if versionNumber(conn.PgConn().ParameterStatus("server_version")) < 150000 {
 		return nil // nobody else can be granted it
 	}
 	_, err := conn.Exec(ctx, `
@@ -94,9 +138,12 @@ func (t *Target) CollectHealth(ctx context.Context) ([]Sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Bounded here and not by who calls: a server that freezes in the middle is a result, too.
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
 	conn, err := t.pool.Acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(t.pool.busy(ctx, err)))
 	}
 	defer conn.Release()
 	if err := ping(ctx, conn.Conn()); err != nil {
@@ -158,15 +205,4 @@ func unknown(query Query, err error) []Sample {
 		samples = append(samples, Sample{Name: metric.Name, Category: "AVAILABILITY", Source: query.Name, Error: plain(err).Error()})
 	}
 	return samples
-}
-
-// plain drops the connection string that a connect error repeats: only the innermost cause is kept.
-func plain(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -106,17 +106,17 @@ func (r *rig) startDev() {
 	}
 }
 
-// startWorker starts a worker; awaitReady waits for it.
-func (r *rig) startWorker() *process {
+// startWorker starts a worker with some more variables; awaitReady waits for it.
+func (r *rig) startWorker(add ...string) *process {
 	r.t.Helper()
 	secret, err := os.ReadFile(filepath.Join(r.dir, "webhook-secret"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w, err := start(r.name+"-worker", program.cli, r.variables(
+	w, err := start(r.name+"-worker", program.cli, r.variables(append(add,
 		settings.CollectEvery+"="+cadence.String(), settings.EvaluateEvery+"="+cadence.String(),
 		settings.AllowedCIDRs+"=127.0.0.0/8,::1/128", settings.APIAddr+"=127.0.0.1:"+strconv.Itoa(freePort(r.t)),
-		"ONEVAULT_DEV_WEBHOOK_SECRET="+strings.TrimSpace(string(secret))), "worker")
+		"ONEVAULT_DEV_WEBHOOK_SECRET="+strings.TrimSpace(string(secret)))...), "worker")
 	if err != nil {
 		r.t.Fatal(err)
 	}

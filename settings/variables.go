@@ -16,6 +16,7 @@ const (
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
 	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"
+	SecretsDir        = "ONEVAULT_SECRETS_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
 	Actor             = "ONEVAULT_ACTOR"
 )

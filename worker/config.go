@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"time"
 
+	"onevault/activities"
+	"onevault/collect"
 	"onevault/settings"
 	"onevault/workflows"
 )
@@ -31,6 +33,7 @@ type Config struct {
 
 	AllowedCIDRs []netip.Prefix // private networks that channels may reach
 	ArchiveDir   string         // where rows are archived before they leave the vault; empty: such rows stay
+	SecretsDir   string         // files of the targets' secrets, beside collect.DefaultSecretsDirs; empty: only those
 	ControlsDir  string         // *.sql files of compliance controls beside the built-in ones; empty: none
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
 	Version      string         // of this build, for the manifests of archives
@@ -41,7 +44,7 @@ type Config struct {
 }
 
 // localTarget is the vault's own server.
-const localTarget = "local"
+const localTarget = activities.LocalTarget
 
 // finestFrequency is the shortest frequency that a definition can have, and so the tick at which due
 // definitions are looked for.
@@ -63,6 +66,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+func (c Config) secretsDirs() []string {
+	if c.SecretsDir == "" {
+		return nil
+	}
+	return append([]string{c.SecretsDir}, collect.DefaultSecretsDirs...)
+}
+
 // Validate names the first setting that cannot work, its value and the remedy.
 func (c Config) Validate() error {
 	c = c.withDefaults()
@@ -77,6 +87,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
 	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
 		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
+	case c.SecretsDir != "" && !filepath.IsAbs(c.SecretsDir):
+		return fmt.Errorf("ONEVAULT_SECRETS_DIR is %q: write an absolute path, such as /var/lib/onevault/secrets", c.SecretsDir)
 	case c.ControlsDir != "" && !filepath.IsAbs(c.ControlsDir):
 		return fmt.Errorf("ONEVAULT_CONTROLS_DIR is %q: write an absolute path, such as /etc/onevault/controls", c.ControlsDir)
 	}

@@ -36,6 +36,7 @@ type parts struct {
 	log       *slog.Logger
 	store     *vault.Store
 	target    *collect.Target
+	registry  *activities.Registry // of the targets beside local
 	temporal  client.Client
 	metrics   *api.TemporalMetrics
 	alerts    *activities.Alerts
@@ -79,12 +80,18 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 		defer close(relayed)
 		newRelay(p.store, p.alerts, p.incidents, p.temporal, log).run(ctx)
 	}()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		p.followTargets(ctx)
+	}()
 	log.Info("worker ready", "task_queue", p.config.TaskQueue, "collect_every", p.config.CollectEvery, "evaluate_every", p.config.EvaluateEvery)
 	if p.config.OnReady != nil {
 		p.config.OnReady()
 	}
 	<-ctx.Done()
 	<-relayed
+	<-followed
 	return nil
 }
 
@@ -99,6 +106,9 @@ func ignoreStop(ctx context.Context, err error) error {
 func (p *parts) close() {
 	if p.temporal != nil {
 		p.temporal.Close()
+	}
+	if p.registry != nil {
+		p.registry.Close()
 	}
 	if p.target != nil {
 		p.target.Close()
@@ -118,6 +128,7 @@ func (p *parts) openVault(ctx context.Context) error {
 	if p.target, err = collect.OpenTarget(localTarget, p.config.DatabaseURL); err != nil {
 		return err
 	}
+	p.registry = &activities.Registry{Vault: p.store, Secrets: collect.Secrets{Dirs: p.config.secretsDirs()}}
 	checkCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	pending, err := migrations.Pending(checkCtx, p.config.DatabaseURL)
@@ -195,7 +206,7 @@ func (p *parts) register() sdkworker.Worker {
 		p.incidents,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
-		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, ControlsDir: p.config.ControlsDir},
+		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir},
 		&activities.Security{Vault: p.store, Log: p.log},
 		p.retention(),
 	} {

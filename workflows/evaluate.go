@@ -31,7 +31,8 @@ type EvaluateResult struct {
 
 // Evaluate looks at the definitions that are due. What fires goes through the vault's outbox to the
 // alerts' workflows. When the vault cannot be used, the alert VAULT_UNREACHABLE is brought to its
-// workflow directly; it ends with the first evaluation that works again.
+// workflow directly; it ends with the first evaluation that works again. That is the business of the
+// evaluation of local, the vault's own server, and of no other: people are paged once.
 func Evaluate(ctx workflow.Context, in EvaluateInput) (EvaluateResult, error) {
 	var previous EvaluateResult
 	if workflow.HasLastCompletionResult(ctx) {
@@ -73,6 +74,9 @@ func evaluateOnce(ctx workflow.Context, in EvaluateInput) (activities.EvaluateAl
 func vaultDown(ctx workflow.Context, in EvaluateInput, previous EvaluateResult, cause error) (EvaluateResult, error) {
 	if temporal.IsCanceledError(cause) {
 		return EvaluateResult{}, cause
+	}
+	if in.Target != activities.LocalTarget {
+		return EvaluateResult{Problem: rootMessage(cause)}, nil
 	}
 	result := EvaluateResult{Fallback: previous.Fallback, DownSince: previous.DownSince, Problem: rootMessage(cause)}
 	if result.DownSince.IsZero() {

@@ -133,3 +133,19 @@ func TestEvaluate_DisabledDefinitionPagesNobody(t *testing.T) {
 		t.Errorf("ended with %+v, %v, brought %d", result, err, len(e.brought))
 	}
 }
+
+// A vault that is down is paged of once, by the evaluation of its own server.
+func TestEvaluate_OfAnotherTargetPagesNobodyAboutTheVault(t *testing.T) {
+	t.Parallel()
+	e := &engine{err: temporal.NewNonRetryableApplicationError("no connection", activities.ErrorVaultUnreachable, nil)}
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(e)
+	// Even with a fallback that an earlier run left.
+	env.SetLastCompletionResult(workflows.EvaluateResult{Fallback: fallback})
+	env.ExecuteWorkflow(workflows.Evaluate, workflows.EvaluateInput{Target: "shop"})
+	var result workflows.EvaluateResult
+	if err := env.GetWorkflowResult(&result); err != nil || result.Problem != "no connection" || len(e.brought) != 0 {
+		t.Errorf("%+v, %v, brought %d", result, err, len(e.brought))
+	}
+}

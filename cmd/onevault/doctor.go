@@ -40,12 +40,16 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 
 func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 	findings := []doctor.Finding{a.examineSettings()}
+	var schedules []string
 	if store, err := a.vault(ctx); err != nil {
 		findings = append(findings, a.finding("vault", err))
 	} else if url, err := a.vaultURL(); err != nil {
 		findings = append(findings, a.finding("vault", err))
 	} else {
 		findings = append(findings, doctor.Vault(ctx, url, store, a.now)...)
+		if targets, err := store.Targets(ctx, false); err == nil { // what failed was told just now
+			schedules = doctor.TargetSchedules(targets)
+		}
 	}
 	options, err := a.temporalOptions()
 	if err != nil {
@@ -55,7 +59,7 @@ func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 	if err != nil {
 		return append(findings, a.finding("temporal", err))
 	}
-	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, a.now())...)
+	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, schedules, a.now())...)
 	for i := range findings {
 		findings[i].Detail = a.withoutPassword(findings[i].Detail)
 	}

@@ -37,6 +37,7 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.StringVar(&allowedCIDRs, "allowed-cidrs", "", "private networks that channels may reach (default $"+settings.AllowedCIDRs+" or none)")
 	flags.StringVar(&config.ArchiveDir, "archive-dir", "", "where rows are archived before they leave the vault (default $"+settings.ArchiveDir+"; without one they stay)")
 	flags.StringVar(&config.ControlsDir, "controls-dir", "", "compliance controls of your own, *.sql (default $"+settings.ControlsDir+" or none)")
+	flags.StringVar(&config.SecretsDir, "secrets-dir", "", "where files of the targets' secrets may lie (default $"+settings.SecretsDir+"; always /run/secrets and /etc/onevault)")
 	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
 	flags.StringVar(&config.UIURL, "ui-url", "", "base of the Temporal UI, for links in messages (default $"+settings.UIURL+")")
 	return cmd
@@ -53,6 +54,7 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	config.UIURL = a.setting(config.UIURL, settings.UIURL)
 	config.ArchiveDir, config.Version = a.setting(config.ArchiveDir, settings.ArchiveDir), version
 	config.ControlsDir = a.setting(config.ControlsDir, settings.ControlsDir)
+	config.SecretsDir = a.setting(config.SecretsDir, settings.SecretsDir)
 	if config.APIAddr = a.setting(config.APIAddr, settings.APIAddr); config.APIAddr == "" {
 		config.APIAddr = defaultAPIAddr
 	}

@@ -188,11 +188,13 @@ CREATE OR REPLACE FUNCTION monitoring.condition_inputs(
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
-    v_inputs jsonb;
+    v_inputs      jsonb;
+    v_unreachable timestamptz := monitoring.unreachable_since(p_target, p_at);
 BEGIN
     CASE p_metric_source
     WHEN 'system_health' THEN
-        -- The newest sample decides, even when it is UNKNOWN: an older value would hide that it is missing.
+        -- The newest sample decides, even when it is UNKNOWN: an older value would hide that it is missing. So
+        -- would a value of a target that has not answered since.
         SELECT jsonb_object_agg(latest.metric_name, latest.metric_value) INTO v_inputs
           FROM (SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_value
                   FROM monitoring.system_health_metric_s s
@@ -200,6 +202,7 @@ BEGIN
                  WHERE s.load_end_date IS NULL
                    AND s.measurement_timestamp > p_at - p_lookback
                    AND s.measurement_timestamp <= p_at
+                   AND (v_unreachable IS NULL OR s.measurement_timestamp >= v_unreachable)
                    AND h.target_name = p_target
                    AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
                  -- A tenant's own measurement, where there is one, goes before the server's.
@@ -229,7 +232,9 @@ BEGIN
          WHERE load_end_date IS NULL AND sent_timestamp > p_at - interval '1 hour';
 
     WHEN 'performance' THEN
-        v_inputs := monitoring.performance_inputs(p_target, p_tenant_hk, p_lookback, p_at);
+        IF v_unreachable IS NULL THEN
+            v_inputs := monitoring.performance_inputs(p_target, p_tenant_hk, p_lookback, p_at);
+        END IF;
 
     WHEN 'security_events' THEN
         v_inputs := monitoring.security_inputs(p_target, p_tenant_hk, p_at);

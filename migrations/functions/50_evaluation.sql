@@ -149,8 +149,10 @@ BEGIN
     v_met := result = 'TRUE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'ALERT');
     v_fires := v_met AND p_at - v_since >= make_interval(mins =>
                    CASE result WHEN 'TRUE' THEN p_definition.pending_minutes ELSE p_definition.no_data_minutes END);
-    -- Only FALSE clears (and missing data where the definition says that it is fine).
-    v_clearing := result = 'FALSE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'OK');
+    -- Only FALSE clears (and missing data where the definition says that it is fine). What is missing because
+    -- the target does not answer is not fine.
+    v_clearing := result = 'FALSE'
+        OR (result = 'NO_DATA' AND p_definition.no_data_state = 'OK' AND monitoring.unreachable_since(p_target, p_at) IS NULL);
     IF v_clearing AND result = 'FALSE' AND p_definition.clear_condition_logic IS NOT NULL THEN
         v_clearing := (monitoring.evaluate_condition(p_definition.clear_condition_logic, v_inputs)).result = 'TRUE';
     END IF;
@@ -229,6 +231,7 @@ BEGIN
            -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
            AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
+           AND (p_target = 'local' OR s.metric_source <> ALL (monitoring.sources_of_the_vault()))
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
          ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
@@ -277,14 +280,19 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_due(p_target text, p_every interv
     AS $$
 #variable_conflict use_column
 DECLARE
+    v_target    record := monitoring.hold_target(p_target);
     v_tenant_hk bytea;
 BEGIN
-    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, NULL, p_every, false, p_sources);
+    IF v_target.removed THEN
+        RETURN;  -- a run that was under way when it was removed: its alerts have ended
+    END IF;
+    RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_target.tenant_hk, p_every, false, p_sources);
     FOR v_tenant_hk IN
         SELECT DISTINCT h.tenant_hk
           FROM monitoring.alert_definition_h h
           JOIN monitoring.alert_definition_s s USING (alert_definition_hk)
          WHERE h.tenant_hk IS NOT NULL AND s.load_end_date IS NULL AND s.is_enabled
+           AND v_target.tenant_hk IS NULL  -- a tenant's server is looked at with its own definitions, just now
          ORDER BY h.tenant_hk
     LOOP
         RETURN QUERY SELECT * FROM monitoring.evaluate_definitions(p_target, v_tenant_hk, p_every, true, p_sources);
@@ -292,7 +300,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.evaluate_due(text, interval, text[]) IS
-    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own. p_sources: only those that read one of these.';
+    'What the worker calls at each tick: the definitions that are due, everybody''s and each tenant''s own; on a tenant''s target everybody''s and that tenant''s. p_sources: only those that read one of these.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk bytea DEFAULT NULL)
     RETURNS TABLE (alert_name varchar(200), alert_fired boolean, trigger_value numeric, alert_severity varchar(20))

@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'send_alert_notifications', 'evaluate_alert_conditions',
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
                  'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
+                 'add_target', 'change_target', 'remove_target',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -189,8 +190,8 @@ BEGIN
     LOOP
         IF v_worker IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_worker);
-            IF v_table.name IN ('monitor_config_h', 'monitor_config_s') THEN
-                NULL;  -- what is kept how long is for people to say: a worker that was taken over must not shorten it
+            IF v_table.name IN ('monitor_config_h', 'monitor_config_s', 'target_h', 'target_s') THEN
+                NULL;  -- what is kept how long, and what is watched, is for people to say: a worker that was taken over must not shorten it
             ELSIF v_table.frozen THEN
                 -- To lock a row one must be allowed to update some column; the trigger refuses to do it.
                 EXECUTE format('GRANT INSERT, UPDATE (record_source) ON %s TO %s', v_table.sql_name, v_worker);

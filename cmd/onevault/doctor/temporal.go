@@ -20,8 +20,9 @@ const answerTimeout = 5 * time.Second
 // Schedules are those without which nothing fires.
 func Schedules() []string { return []string{"collect", "evaluate"} }
 
-// Temporal checks a cluster to which a connection was made.
-func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueue string, now time.Time) []Finding {
+// Temporal checks a cluster to which a connection was made. The schedules are those of targets beside local:
+// of them only what is wrong is told.
+func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueue string, schedules []string, now time.Time) []Finding {
 	findings := []Finding{ok("temporal", "%s answers", address)}
 	space := checkNamespace(ctx, c, namespace)
 	findings = append(findings, space)
@@ -31,6 +32,11 @@ func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueu
 	findings = append(findings, checkSearchAttributes(ctx, c, namespace), checkPollers(ctx, c, taskQueue))
 	for _, id := range Schedules() {
 		findings = append(findings, checkSchedule(ctx, c, id, now))
+	}
+	for _, id := range schedules {
+		if found := checkSchedule(ctx, c, id, now); found.Status != OK {
+			findings = append(findings, found)
+		}
 	}
 	return append(findings, checkRetain(ctx, c)...)
 }

@@ -40,7 +40,7 @@ func Vault(ctx context.Context, databaseURL string, store *vault.Store, clock fu
 		return findings // the rest reads the schema
 	}
 	for _, check := range []func(context.Context, *vault.Store, func() time.Time) ([]Finding, error){
-		checkActivity, checkFunctions, checkDiscipline, checkRetention, checkSecurity, checkDefinitions, checkDeliveries,
+		checkActivity, checkTargets, checkFunctions, checkDiscipline, checkRetention, checkSecurity, checkDefinitions, checkDeliveries,
 	} {
 		found, err := check(ctx, store, clock)
 		if err != nil {
