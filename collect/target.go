@@ -23,19 +23,6 @@ type Target struct {
 	pool *pgxpool.Pool
 }
 
-// Sample is one measured value. Value is NULL (nil) where it could not be measured; Error then says why.
-// Counter is the JSON of a cumulative counter, of which two make a rate: {"part", "whole"} or
-// {"count", "per_s"}.
-type Sample struct {
-	Name, Category, Unit string
-	Value                *float64
-	Warning, Critical    *float64
-	LowIsBad             bool
-	Source               string
-	Counter              []byte
-	Error                string
-}
-
 // OpenTarget prepares a target for a postgres:// URL. The URL stays out of every error.
 func OpenTarget(name, databaseURL string) (*Target, error) {
 	config, err := pgxpool.ParseConfig(databaseURL)
@@ -73,79 +60,6 @@ func hideFromStatements(ctx context.Context, conn *pgx.Conn) error {
 
 // Close gives the connections back.
 func (t *Target) Close() { t.pool.Close() }
-
-// CollectHealth measures the target once, on one connection. The error means that the target did not
-// answer at all; a query that failed leaves its metrics with their Error and the others untouched.
-func (t *Target) CollectHealth(ctx context.Context) ([]Sample, error) {
-	queries, err := HealthQueries()
-	if err != nil {
-		return nil, err
-	}
-	conn, err := t.pool.Acquire(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-	}
-	defer conn.Release()
-	if err := conn.Ping(ctx); err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-	}
-
-	samples := []Sample{diskUsage(ctx, conn.Conn())}
-	for _, query := range queries {
-		applies, err := t.applies(ctx, conn.Conn(), query)
-		if err == nil && !applies {
-			continue
-		}
-		var measured []Sample
-		if err == nil {
-			measured, err = run(ctx, conn.Conn(), query)
-		}
-		if conn.Conn().IsClosed() {
-			return samples, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-		}
-		if err != nil {
-			measured = unknown(query, err)
-		}
-		samples = append(samples, measured...)
-	}
-	return samples, nil
-}
-
-func (t *Target) applies(ctx context.Context, conn *pgx.Conn, query Query) (bool, error) {
-	if query.Requires == "" {
-		return true, nil
-	}
-	var there bool
-	err := conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", query.Requires).Scan(&there)
-	return there, err
-}
-
-func run(ctx context.Context, conn *pgx.Conn, query Query) ([]Sample, error) {
-	rows, err := conn.Query(ctx, "/* onevault "+query.Name+" */ "+query.SQL)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Sample, error) {
-		var (
-			s    Sample
-			unit *string
-		)
-		err := row.Scan(&s.Name, &s.Category, &unit, &s.Value, &s.Warning, &s.Critical, &s.LowIsBad, &s.Source, &s.Counter)
-		if unit != nil {
-			s.Unit = *unit
-		}
-		return s, err
-	})
-}
-
-// unknown stands in for the metrics of a query that failed.
-func unknown(query Query, err error) []Sample {
-	samples := make([]Sample, 0, len(query.Metrics))
-	for _, metric := range query.Metrics {
-		samples = append(samples, Sample{Name: metric.Name, Category: "AVAILABILITY", Source: query.Name, Error: plain(err).Error()})
-	}
-	return samples
-}
 
 // plain drops the connection string that a connect error repeats: only the innermost cause is kept.
 func plain(err error) error {

@@ -13,7 +13,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     AS $$
     SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'send_alert_notifications', 'evaluate_alert_conditions',
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
-                 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident']::name[]
+                 'save_metric', 'apply_metric', 'remove_metric', 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
     'The functions that change something and that onevault_operator may call. Each runs with the owner''s rights, because operators may not write the tables themselves.';
@@ -31,6 +31,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     AS $$
     SELECT jsonb '{
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
+        "health_query_run": "INSERT, UPDATE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
@@ -42,7 +43,7 @@ COMMENT ON FUNCTION monitoring.worker_writes() IS
 
 CREATE OR REPLACE FUNCTION monitoring.tables_of_nobody() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'security_check', 'security_detection']::name[] $$;
+    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection']::name[] $$;
 COMMENT ON FUNCTION monitoring.tables_of_nobody() IS
     'The tables without tenants that readers see whole; every other table without tenants they do not see.';
 
