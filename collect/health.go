@@ -316,17 +316,20 @@ func number(text []byte) (*float64, error) {
 	return &value, nil
 }
 
+// ErrUnreachable: the target does not answer.
+var ErrUnreachable = errors.New("does not answer")
+
 // LintQuery has the target's server plan the SELECT for its version without running it: one SELECT, with a
 // column for each name of the header and no other. What the query requires must be there.
 func (t *Target) LintQuery(ctx context.Context, query Query) error {
 	conn, err := t.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		return fmt.Errorf("target %s %w: %w", t.Name, ErrUnreachable, plain(err))
 	}
 	defer conn.Release()
 	here, err := ask(ctx, conn.Conn(), []Query{query})
 	if err != nil {
-		return fmt.Errorf("reach target %s: %w", t.Name, plain(err))
+		return fmt.Errorf("target %s %w: %w", t.Name, ErrUnreachable, plain(err))
 	}
 	at := slices.IndexFunc(query.Variants, func(v Variant) bool { return v.From <= here.major && here.major <= v.To })
 	if at < 0 {

@@ -145,6 +145,7 @@ type ListedMetric struct {
 	MeasuredAt  time.Time `json:"measured_at,omitzero"`
 	Error       string    `json:"error,omitempty"` // why there is no value
 	Left        string    `json:"left_out,omitempty"`
+	Definition  string    `json:"definition,omitempty"` // the file of an own one
 }
 
 // Metrics lists the metrics, built in and added, as they stand on a target.
@@ -152,7 +153,7 @@ func (s *Store) Metrics(ctx context.Context, target string) ([]ListedMetric, err
 	list, err := all(ctx, s, func(row pgx.CollectableRow) (m ListedMetric, err error) {
 		var at *time.Time
 		err = row.Scan(&m.Name, &m.Description, &m.Unit, &m.Category, &m.Labels, &m.Every, &m.Query, &m.Own, &m.Targets, &m.ChangedBy,
-			&m.Series, &m.Status, &m.Value, &at, &m.Error, &m.Left)
+			&m.Series, &m.Status, &m.Value, &at, &m.Error, &m.Left, &m.Definition)
 		if at != nil {
 			m.MeasuredAt = *at
 		}

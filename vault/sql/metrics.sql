@@ -1,11 +1,11 @@
 -- The metrics, built in and added, as they stand on the target $1.
 WITH known AS MATERIALIZED (
     SELECT m.metric_name, m.description, m.unit, m.category, coalesce(q.label_names, '{}') AS labels,
-           coalesce(q.every_s, 0) AS every_s, coalesce(m.query_name, '') AS query_name, false AS own, NULL::text[] AS targets, '' AS changed_by
+           coalesce(q.every_s, 0) AS every_s, coalesce(m.query_name, '') AS query_name, false AS own, NULL::text[] AS targets, '' AS changed_by, '' AS definition
       FROM monitoring.health_metric m
       LEFT JOIN monitoring.health_query q USING (query_name)
     UNION ALL
-    SELECT d.metric_name, d.metric_description, d.metric_unit, d.metric_category, d.label_names, d.every_s, d.metric_name, true, d.target_names, d.changed_by
+    SELECT d.metric_name, d.metric_description, d.metric_unit, d.metric_category, d.label_names, d.every_s, d.metric_name, true, d.target_names, d.changed_by, d.definition_text
       FROM monitoring.metric_definition_s d
      WHERE d.load_end_date IS NULL AND d.is_enabled
 ),
@@ -31,7 +31,7 @@ newest AS (
      GROUP BY r.metric_name
 )
 SELECT k.metric_name, k.description, k.unit, k.category, k.labels, k.every_s, k.query_name, k.own, k.targets, k.changed_by,
-       coalesce(n.series, 0)::integer, coalesce(n.status, ''), n.value::float8, n.at, coalesce(n.error, r.error, ''), coalesce(r.left_out, '')
+       coalesce(n.series, 0)::integer, coalesce(n.status, ''), n.value::float8, n.at, coalesce(n.error, r.error, ''), coalesce(r.left_out, ''), k.definition
   FROM known k
   LEFT JOIN newest n USING (metric_name)
   LEFT JOIN monitoring.health_query_run r ON r.target_name = $1 AND r.query_name = k.query_name
