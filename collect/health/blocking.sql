@@ -35,7 +35,7 @@ told AS (
                'transaction_s', round(extract(epoch FROM clock_timestamp() - a.xact_start), 1),
                'user', a.usename, 'database', a.datname, 'application', left(a.application_name, 60), 'state', a.state,
                'query', left(regexp_replace(regexp_replace(regexp_replace(a.query,
-                            '/\*.*?(\*/|$)|--[^\n]*', ' ', 'g'),
+                            '/\*(?:(?!\*/).)*(?:\*/|$)|--[^\n]*', ' ', 'g'),
                             '[''$].*$', '...'),
                             '\m\d[\d.]*', '?', 'g'), 300))) AS session
       FROM involved i
