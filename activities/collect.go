@@ -69,7 +69,12 @@ func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (
 			Evidence: json.RawMessage(s.Evidence), EverySeconds: int(s.Every.Seconds()), Error: s.Error,
 		})
 	}
-	runs := broken
+	var runs []vault.MetricRun
+	for _, sample := range broken {
+		rows = append(rows, sample)
+		runs = append(runs, vault.MetricRun{Query: sample.Name, Error: sample.Error})
+	}
+	out.Failed += len(broken)
 	for _, r := range health.Runs {
 		runs = append(runs, vault.MetricRun{Query: r.Query, Rows: r.Rows, Error: r.Error, Left: r.Left})
 	}
@@ -77,9 +82,9 @@ func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (
 	return out, classify(err)
 }
 
-// dueQueries are those of the catalogue and of people's own that are to run now, and runs of those that cannot:
-// their files were put into the vault past every check.
-func (c *Collection) dueQueries(ctx context.Context, target string, now time.Time) (due []collect.Query, broken []vault.MetricRun, err error) {
+// dueQueries are those of the catalogue and of people's own that are to run now, and samples of those that
+// cannot: their files were put into the vault past every check.
+func (c *Collection) dueQueries(ctx context.Context, target string, now time.Time) (due []collect.Query, broken []vault.Sample, err error) {
 	queries, err := collect.HealthQueries()
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +96,7 @@ func (c *Collection) dueQueries(ctx context.Context, target string, now time.Tim
 	for _, own := range plan.Own {
 		query, err := collect.ParseOwnQuery(own.Name, own.Text)
 		if err != nil {
-			broken = append(broken, vault.MetricRun{Query: own.Name, Error: err.Error()})
+			broken = append(broken, vault.Sample{Name: own.Name, Category: own.Category, Unit: own.Unit, Source: own.Name, Error: err.Error()})
 			continue
 		}
 		queries = append(queries, query)

@@ -70,8 +70,8 @@ type MetricPlan struct {
 
 // OwnMetric is a metric that people added, as the file that they wrote.
 type OwnMetric struct {
-	Name string
-	Text string
+	Name, Category, Unit string
+	Text                 string
 }
 
 // PlanMetrics tells when the queries of a target last ran, and which metrics people added for it.
@@ -89,7 +89,7 @@ func (s *Store) PlanMetrics(ctx context.Context, target string) (MetricPlan, err
 		plan.Ran[r.Query] = r.At
 	}
 	plan.Own, err = all(ctx, s, pgx.RowToStructByPos[OwnMetric], `
-		SELECT metric_name, definition_text
+		SELECT metric_name, metric_category, metric_unit, definition_text
 		  FROM monitoring.metric_definition_s
 		 WHERE load_end_date IS NULL AND is_enabled AND (target_names IS NULL OR $1 = ANY (target_names))
 		 ORDER BY metric_name`, target)
