@@ -127,6 +127,9 @@ func everyText(seconds int) string {
 	if seconds == 0 {
 		return "each time"
 	}
+	if seconds%3600 == 0 {
+		return strconv.Itoa(seconds/3600) + "h"
+	}
 	return output.Span(time.Duration(seconds) * time.Second)
 }
 
