@@ -3,6 +3,8 @@ package collect
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,25 +133,35 @@ func (s server) judge(q Query) (run Run, applies bool) {
 }
 
 // runAll sends the queries together and reads their results in turn. A synchronisation point after each makes
-// it a transaction of its own. An error means that the connection is lost.
+// it a transaction of its own. Planning costs more than running, so each is prepared once per connection. An
+// error means that the connection is lost.
 func runAll(ctx context.Context, conn *pgconn.PgConn, here server, queries []Query, health *Health) error {
 	if len(queries) == 0 {
 		return nil
 	}
+	prepared := conn.CustomData()
 	pipeline := conn.StartPipeline(ctx)
-	for _, query := range queries {
+	names := make([]string, len(queries))
+	for i, query := range queries {
 		statement, err := query.Statement(here.major)
 		if err != nil {
 			return errors.Join(err, pipeline.Close()) // judged before
 		}
-		pipeline.SendQueryParams(statement, nil, nil, nil, nil)
+		names[i] = statementName(statement)
+		if prepared[names[i]] == nil {
+			pipeline.SendPrepare(names[i], statement, nil)
+		}
+		pipeline.SendQueryPrepared(names[i], nil, nil, nil)
 		pipeline.SendPipelineSync()
 	}
 	if err := pipeline.Flush(); err != nil {
 		return errors.Join(err, pipeline.Close())
 	}
-	for _, query := range queries {
-		rows, err := nextResult(pipeline)
+	for i, query := range queries {
+		rows, planned, err := nextResult(pipeline)
+		if planned {
+			prepared[names[i]] = true // also where running it failed
+		}
 		if conn.IsClosed() {
 			return cmp.Or(err, errors.New("the connection was lost"))
 		}
@@ -158,19 +170,27 @@ func runAll(ctx context.Context, conn *pgconn.PgConn, here server, queries []Que
 	return pipeline.Close()
 }
 
-// nextResult reads up to the next synchronisation point.
-func nextResult(pipeline *pgconn.Pipeline) (rows [][][]byte, err error) {
+// statementName is another one for every text.
+func statementName(statement string) string {
+	sum := sha256.Sum256([]byte(statement))
+	return "onevault_" + hex.EncodeToString(sum[:12])
+}
+
+// nextResult reads up to the next synchronisation point. planned: the statement was prepared.
+func nextResult(pipeline *pgconn.Pipeline) (rows [][][]byte, planned bool, err error) {
 	for {
 		result, failed := pipeline.GetResults()
 		if failed != nil {
 			err = failed
 			var pgErr *pgconn.PgError
 			if !errors.As(failed, &pgErr) {
-				return nil, err // of the connection: nothing follows
+				return nil, planned, err // of the connection: nothing follows
 			}
 			continue
 		}
 		switch result := result.(type) {
+		case *pgconn.StatementDescription:
+			planned = true
 		case *pgconn.ResultReader:
 			read := result.Read()
 			rows = read.Rows
@@ -178,9 +198,9 @@ func nextResult(pipeline *pgconn.Pipeline) (rows [][][]byte, err error) {
 				err = read.Err
 			}
 		case *pgconn.PipelineSync:
-			return rows, err
+			return rows, planned, err
 		case nil:
-			return rows, cmp.Or(err, errors.New("the server sent fewer results than it was asked for"))
+			return rows, planned, cmp.Or(err, errors.New("the server sent fewer results than it was asked for"))
 		}
 	}
 }

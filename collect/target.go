@@ -13,8 +13,9 @@ import (
 const (
 	maxConnections   = 2
 	connectTimeout   = 3 * time.Second
-	statementTimeout = "5000" // ms; a query that takes longer is itself the news
-	lockTimeout      = "500"  // ms; the watcher never queues behind the watched
+	maxIdle          = 10 * time.Minute // two collections share a session, its caches and its plans
+	statementTimeout = "5000"           // ms; a query that takes longer is itself the news
+	lockTimeout      = "500"            // ms; the watcher never queues behind the watched
 )
 
 // Target is a watched PostgreSQL. It opens without the server being there.
@@ -31,7 +32,7 @@ func OpenTarget(name, databaseURL string) (*Target, error) {
 	}
 	config.MaxConns = maxConnections
 	config.MinConns = 0
-	config.MaxConnIdleTime = time.Minute
+	config.MaxConnIdleTime = maxIdle
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = "onevault"
