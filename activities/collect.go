@@ -43,15 +43,20 @@ type CollectHealthOutput struct {
 	Error   string `json:"error,omitempty"`  // why the target did not answer; recorded as target_reachable 0
 }
 
-// CollectHealth measures a target once and records every sample. A target that does not answer is a
-// measurement as well (target_reachable 0), so only the vault's failures are errors here.
+// CollectHealth measures what is due on a target and records every sample. What is due the vault tells, so
+// that a restart of the worker measures nothing twice. A target that does not answer is a measurement as well
+// (target_reachable 0), so only the vault's failures are errors here.
 func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (CollectHealthOutput, error) {
 	target, err := c.target(in.Target)
 	if err != nil {
 		return CollectHealthOutput{}, err
 	}
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	samples, err := target.CollectHealth(ctx)
+	due, broken, err := c.dueQueries(ctx, in.Target, at)
+	if err != nil {
+		return CollectHealthOutput{}, classify(err)
+	}
+	health, err := target.CollectHealth(ctx, due)
 	if errors.Is(err, collect.ErrBusy) {
 		return CollectHealthOutput{}, err // nobody looked: not a word about the target
 	}
@@ -63,17 +68,49 @@ func (c *Collection) CollectHealth(ctx context.Context, in CollectHealthInput) (
 	if version := target.ServerVersion(); err == nil && version > 0 {
 		rows = append(rows, serverVersion(version))
 	}
-	for _, s := range samples {
+	for _, s := range health.Samples {
 		if s.Error != "" {
 			out.Failed++
 		}
 		rows = append(rows, vault.Sample{
 			Name: s.Name, Category: s.Category, Unit: s.Unit, Value: s.Value, Warning: s.Warning, Critical: s.Critical,
-			LowIsBad: s.LowIsBad, Source: s.Source, Counter: json.RawMessage(s.Counter), Error: s.Error,
+			LowIsBad: s.LowIsBad, Source: s.Source, Counter: json.RawMessage(s.Counter), Labels: json.RawMessage(s.Labels),
+			Evidence: json.RawMessage(s.Evidence), EverySeconds: int(s.Every.Seconds()), Error: s.Error,
 		})
 	}
-	out.Samples, err = c.Vault.RecordHealth(ctx, in.Target, at, in.Every, rows)
+	var runs []vault.MetricRun
+	for _, sample := range broken {
+		rows = append(rows, sample)
+		runs = append(runs, vault.MetricRun{Query: sample.Name, Error: sample.Error})
+	}
+	out.Failed += len(broken)
+	for _, r := range health.Runs {
+		runs = append(runs, vault.MetricRun{Query: r.Query, Rows: r.Rows, Error: r.Error, Left: r.Left})
+	}
+	out.Samples, err = c.Vault.RecordCollection(ctx, in.Target, at, in.Every, rows, runs)
 	return out, classify(err)
+}
+
+// dueQueries are those of the catalogue and of people's own that are to run now, and samples of those that
+// cannot: their files were put into the vault past every check.
+func (c *Collection) dueQueries(ctx context.Context, target string, now time.Time) (due []collect.Query, broken []vault.Sample, err error) {
+	queries, err := collect.HealthQueries()
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := c.Vault.PlanMetrics(ctx, target)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, own := range plan.Own {
+		query, err := collect.ParseOwnQuery(own.Name, own.Text)
+		if err != nil {
+			broken = append(broken, vault.Sample{Name: own.Name, Category: own.Category, Unit: own.Unit, Source: own.Name, Error: err.Error()})
+			continue
+		}
+		queries = append(queries, query)
+	}
+	return collect.Due(queries, plan.Ran, now), broken, nil
 }
 
 // CollectPerformanceInput names a target and the cadence of its collection.

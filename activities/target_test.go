@@ -128,8 +128,12 @@ func TestRegistry_GoesOnWithWhatItKnowsWhileTheVaultIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if samples, err := target.CollectHealth(t.Context()); err != nil || len(samples) == 0 {
-		t.Errorf("%d samples, %v", len(samples), err)
+	queries, err := collect.HealthQueries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if health, err := target.CollectHealth(t.Context(), queries); err != nil || len(health.Samples) == 0 {
+		t.Errorf("%d samples, %v", len(health.Samples), err)
 	}
 	var application *temporal.ApplicationError
 	if _, err := r.Target("other"); !errors.As(err, &application) || application.Type() != ErrorVaultUnreachable || application.NonRetryable() {

@@ -91,4 +91,3 @@ func TestRounds_AddNoEntriesToPgStatStatements(t *testing.T) {
 		t.Errorf("only %d entries before: nothing was seen", len(before))
 	}
 }
-

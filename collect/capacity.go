@@ -32,7 +32,7 @@ type Resource struct {
 
 // CapacityMetrics are recorded with every measurement of the resources.
 var CapacityMetrics = []Metric{
-	{Name: "capacity_unmeasured", Description: "Kinds of resources whose size could not be measured; once an hour, so give a definition lookback_minutes of 70"},
+	{Name: "capacity_unmeasured", Unit: "count", Category: "CAPACITY", Description: "Kinds of resources whose size could not be measured; once an hour, so give a definition lookback_minutes of 70"},
 }
 
 // capacityQuery is one file of capacity/: a SELECT of (type, name, size, available, source). A row without a size

@@ -80,12 +80,17 @@ func (t *Target) Check(ctx context.Context) Check {
 	s := found.server
 	found.Reachable, found.Version, found.Database, found.Role = true, s.Version, s.Database, s.Role
 	found.Superuser, found.Standby, found.Encrypted = s.Superuser, s.Standby, s.Encrypted
-	samples, err := t.CollectHealth(ctx)
+	queries, err := HealthQueries()
+	if err != nil {
+		found.Error = err.Error()
+		return found
+	}
+	health, err := t.CollectHealth(ctx, queries)
 	if err != nil {
 		found.Reachable, found.Error = false, err.Error()
 		return found
 	}
-	for _, sample := range samples {
+	for _, sample := range health.Samples {
 		if sample.Value != nil || sample.Counter != nil {
 			found.Measured++
 			continue

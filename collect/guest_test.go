@@ -20,7 +20,11 @@ import (
 // collectAll is all that a target is asked, by anybody. The texts are those of statements that differ from
 // round to round.
 func collectAll(ctx context.Context, target *collect.Target, round int) error {
-	if _, err := target.CollectHealth(ctx); err != nil {
+	queries, err := collect.HealthQueries()
+	if err != nil {
+		return err
+	}
+	if _, err := target.CollectHealth(ctx, queries); err != nil {
 		return err
 	}
 	if _, err := target.SampleStatements(ctx); err != nil {
@@ -134,7 +138,7 @@ SELECT pg_sleep(2) IS NOT NULL, 100, '{}'::jsonb`)
 	// Both connections are there before the controls need theirs.
 	for range 2 {
 		wg.Go(func() {
-			if _, err := target.CollectHealth(ctx); err != nil {
+			if _, err := target.CollectHealth(ctx, healthQueries(t)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -143,7 +147,7 @@ SELECT pg_sleep(2) IS NOT NULL, 100, '{}'::jsonb`)
 	for range 4 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := target.CollectHealth(ctx); err != nil && ctx.Err() == nil {
+				if _, err := target.CollectHealth(ctx, healthQueries(t)); err != nil && ctx.Err() == nil {
 					t.Error(err)
 				}
 			}
@@ -200,7 +204,7 @@ func TestCollection_ComesBackFromAServerThatHangs(t *testing.T) {
 	conn := connect(t, address)
 	exec(t, conn, "CREATE EXTENSION pg_stat_statements")
 	for name, work := range map[string]func(*collect.Target) error{
-		"health":      func(target *collect.Target) error { _, err := target.CollectHealth(t.Context()); return err },
+		"health":      func(target *collect.Target) error { _, err := target.CollectHealth(t.Context(), healthQueries(t)); return err },
 		"performance": func(target *collect.Target) error { _, err := target.SampleStatements(t.Context()); return err },
 	} {
 		warm, cold := openTarget(t, address), openTarget(t, address)
@@ -256,7 +260,7 @@ func TestCollection_ServerOutOfConnectionsIsAnErrorThatSaysSo(t *testing.T) {
 		defer conn.Close(context.Background())
 	}
 	began := time.Now()
-	_, err := openTarget(t, watcher).CollectHealth(t.Context())
+	_, err := openTarget(t, watcher).CollectHealth(t.Context(), healthQueries(t))
 	if err == nil || !strings.Contains(err.Error(), "reach target watched") || !strings.Contains(fmt.Sprint(err), "53300") {
 		t.Errorf("got %v", err)
 	}
@@ -268,7 +272,7 @@ func TestCollection_ServerOutOfConnectionsIsAnErrorThatSaysSo(t *testing.T) {
 	}
 	target := openTarget(t, watcher)
 	awaitRow(t, connect(t, address), "SELECT 1 WHERE 4 > (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')")
-	if _, err := target.CollectHealth(t.Context()); err != nil {
+	if _, err := target.CollectHealth(t.Context(), healthQueries(t)); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}
 }

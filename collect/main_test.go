@@ -73,11 +73,11 @@ func openTarget(t *testing.T, address string) *collect.Target {
 // collectOnce measures a target that must answer.
 func collectOnce(t *testing.T, address string) []collect.Sample {
 	t.Helper()
-	samples, err := openTarget(t, address).CollectHealth(t.Context())
+	health, err := openTarget(t, address).CollectHealth(t.Context(), healthQueries(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return samples
+	return health.Samples
 }
 
 func find(t *testing.T, samples []collect.Sample, name string) collect.Sample {
@@ -89,10 +89,13 @@ func find(t *testing.T, samples []collect.Sample, name string) collect.Sample {
 	return samples[at]
 }
 
+// names are the metrics that have one series: of the others, series come and go.
 func names(samples []collect.Sample) []string {
 	list := make([]string, 0, len(samples))
 	for _, sample := range samples {
-		list = append(list, sample.Name)
+		if sample.Labels == nil {
+			list = append(list, sample.Name)
+		}
 	}
 	slices.Sort(list)
 	return list

@@ -27,8 +27,8 @@ func TextsSQL() string { return strings.TrimSpace(textsFile) }
 
 // PerformanceMetrics are recorded with every sample of the statements.
 var PerformanceMetrics = []Metric{
-	{Name: "statement_period_s", Description: "Seconds that the newest sample of the statements covers; unknown while they cannot be read"},
-	{Name: "statement_evictions_per_h", Description: "Evictions from pg_stat_statements per hour: what is evicted is not measured; raise pg_stat_statements.max"},
+	{Name: "statement_period_s", Unit: "s", Category: "PERFORMANCE", Description: "Seconds that the newest sample of the statements covers; unknown while they cannot be read"},
+	{Name: "statement_evictions_per_h", Unit: "1/h", Category: "PERFORMANCE", Description: "Evictions from pg_stat_statements per hour: what is evicted is not measured; raise pg_stat_statements.max"},
 }
 
 // SampleStatements reads the counters of all statements of the target, as the document that

@@ -4,78 +4,91 @@
 package collect
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 //go:embed health/*.sql
 var healthFiles embed.FS
 
-// Metric is one value that a query measures.
-type Metric struct {
-	Name        string
-	Description string
+// WorkerMetrics are measured by the worker itself, beside the queries.
+var WorkerMetrics = []Metric{
+	{Name: "target_reachable", Unit: "bool", Category: "AVAILABILITY", Description: "1 when the target answered the collector, 0 when it did not"},
+	{Name: "server_version_num", Unit: "version", Category: "AVAILABILITY", Description: "Version of the server, 150018 for PostgreSQL 15.18"},
+	{Name: "disk_usage_pct", Unit: "%", Category: "CAPACITY", Description: "Use of the volume of the data directory, measured where the server runs on the worker's host"},
 }
 
-// Query is one file of the catalogue: a SELECT of (name, category, unit, value, warning, critical,
-// low_is_bad, source, counter). The same text runs on a target and, installed as the function
-// monitoring.health_<name>(), in the vault.
-type Query struct {
-	Name     string // the file's name without .sql
-	Metrics  []Metric
-	Requires string // a table without which the query does not apply, e.g. auth.session_state_s
-	SQL      string
-}
-
-// HealthQueries returns the catalogue of health metrics in the order of the file names.
+// HealthQueries returns the catalogue of health metrics in the order of the file names. It is read once.
 func HealthQueries() ([]Query, error) {
+	queries, err := catalogue()
+	return slices.Clone(queries), err
+}
+
+var catalogue = sync.OnceValues(readCatalogue)
+
+func readCatalogue() ([]Query, error) {
 	entries, err := healthFiles.ReadDir("health")
 	if err != nil {
 		return nil, fmt.Errorf("read health queries: %w", err)
 	}
-	var queries []Query
+	queries := make([]Query, 0, len(entries))
 	for _, entry := range entries {
 		text, err := healthFiles.ReadFile(path.Join("health", entry.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("read health query %s: %w", entry.Name(), err)
 		}
-		query, err := parseQuery(strings.TrimSuffix(entry.Name(), ".sql"), string(text))
+		query, err := ParseQuery(entry.Name(), string(text))
 		if err != nil {
 			return nil, err
 		}
+		query.Name = strings.TrimSuffix(entry.Name(), ".sql")
+		query.From = cmp.Or(query.From, query.Name)
 		queries = append(queries, query)
 	}
-	slices.SortFunc(queries, func(a, b Query) int { return strings.Compare(a.Name, b.Name) })
 	return queries, nil
 }
 
-// parseQuery reads the header lines `-- metric NAME: description` and `-- requires: TABLE`.
-func parseQuery(name, text string) (Query, error) {
-	query := Query{Name: name, SQL: strings.TrimSpace(text)}
-	for line := range strings.Lines(text) {
-		if rest, ok := strings.CutPrefix(line, "-- metric "); ok {
-			metric, description, found := strings.Cut(rest, ":")
-			if !found {
-				return Query{}, fmt.Errorf("health query %s: %q lacks a description; write `-- metric NAME: description`", name, strings.TrimSpace(line))
-			}
-			query.Metrics = append(query.Metrics, Metric{Name: strings.TrimSpace(metric), Description: strings.TrimSpace(description)})
-		}
-		if rest, ok := strings.CutPrefix(line, "-- requires: "); ok {
-			query.Requires = strings.TrimSpace(rest)
+// Due returns the queries whose time has come, when each ran last being known. One that never ran is due.
+// A tenth of slack: a collection that comes a little early is still the next one.
+func Due(queries []Query, ran map[string]time.Time, now time.Time) []Query {
+	var due []Query
+	for _, query := range queries {
+		last, before := ran[query.Name]
+		if !before || last.After(now) || now.Sub(last) >= query.Every-query.Every/10 {
+			due = append(due, query)
 		}
 	}
-	if len(query.Metrics) == 0 {
-		return Query{}, fmt.Errorf("health query %s names no metric; write `-- metric NAME: description` lines at its top", name)
-	}
-	return query, nil
+	return due
 }
 
-// WorkerMetrics are measured by the worker itself, beside the queries.
-var WorkerMetrics = []Metric{
-	{Name: "target_reachable", Description: "1 when the target answered the collector, 0 when it did not"},
-	{Name: "server_version_num", Description: "Version of the server, 150018 for PostgreSQL 15.18"},
-	{Name: "disk_usage_pct", Description: "Use of the volume of the data directory, measured where the server runs on the worker's host"},
+// ParseOwnQuery reads a file that people wrote: it measures one metric, whose name is not taken by a built-in
+// one, by numbers of its own and not by names of the catalogue.
+func ParseOwnQuery(file, text string) (Query, error) {
+	query, err := ParseQuery(file, text)
+	if err != nil {
+		return Query{}, err
+	}
+	if len(query.Metrics) != 1 {
+		return Query{}, fmt.Errorf("%s: the file names %d metrics: write one for each file", file, len(query.Metrics))
+	}
+	query.Name, query.Own, query.From = query.Metrics[0].Name, true, cmp.Or(query.From, query.Metrics[0].Name)
+	builtIn, err := HealthQueries()
+	if err != nil {
+		return Query{}, err
+	}
+	for _, other := range builtIn {
+		if other.Name == query.Name || slices.ContainsFunc(other.Metrics, func(m Metric) bool { return m.Name == query.Name }) {
+			return Query{}, fmt.Errorf("%s: %s is the name of a metric or of a query that is built in: choose another", file, query.Name)
+		}
+	}
+	if slices.ContainsFunc(slices.Concat(WorkerMetrics, PerformanceMetrics, CapacityMetrics), func(m Metric) bool { return m.Name == query.Name }) {
+		return Query{}, fmt.Errorf("%s: %s is the name of a metric that is built in: choose another", file, query.Name)
+	}
+	return query, nil
 }

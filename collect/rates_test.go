@@ -167,7 +167,7 @@ func TestRecordHealth_KeepsEverySampleOfACollection(t *testing.T) {
 		for _, s := range samples {
 			rows = append(rows, vault.Sample{
 				Name: s.Name, Category: s.Category, Unit: s.Unit, Value: s.Value, Warning: s.Warning, Critical: s.Critical,
-				LowIsBad: s.LowIsBad, Source: s.Source, Counter: s.Counter, Error: s.Error,
+				LowIsBad: s.LowIsBad, Source: s.Source, Counter: s.Counter, Labels: s.Labels, Evidence: s.Evidence, Error: s.Error,
 			})
 		}
 		at := time.Now().Add(time.Duration(i) * time.Second)
@@ -211,7 +211,8 @@ func TestCollectSystemHealthMetrics_OneFailingQueryLeavesTheOthers(t *testing.T)
 	failed := column[string](t, pool, `
 		SELECT metric_name || ' ' || status
 		  FROM monitoring.system_health_metric_s WHERE additional_context ->> 'error' LIKE '%pg_stat_statements%does not exist%'`)
-	if !slices.Equal(failed, []string{"avg_query_time_ms UNKNOWN"}) {
+	slices.Sort(failed)
+	if !slices.Equal(failed, []string{"avg_query_time_ms UNKNOWN", "statement_entries_pct UNKNOWN"}) {
 		t.Errorf("the failing query leaves %q", failed)
 	}
 	if measured := column[int](t, pool, "SELECT count(*) FROM monitoring.system_health_metric_s WHERE metric_value IS NOT NULL")[0]; measured < 25 {
@@ -236,5 +237,118 @@ func TestCollectSystemHealthMetrics_RepeatsTheDiskThatAWorkerMeasured(t *testing
 		    '[{"name": "disk_usage_pct", "category": "CAPACITY", "unit": "%", "value": 81.5, "warning": 80, "critical": 95, "low_is_bad": false, "source": "statfs"}]')`)
 	if got := disk(); len(got) != 1 || got[0] != "81.5 WARNING" {
 		t.Errorf("got %q, want what the worker measured", got)
+	}
+}
+
+// What is measured once an hour has its previous sample an hour ago, and at twice that it is still the last one.
+func TestRates_OfACounterThatIsReadOnceAnHour(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	start := time.Now().Add(-8 * time.Hour).Truncate(time.Microsecond)
+	jobs := func(after time.Duration, count int) recorded {
+		return record(t, pool, start.Add(after), map[string]any{
+			"name": "jobs_per_h", "category": "PERFORMANCE", "low_is_bad": false, "source": "test", "every_s": 3600,
+			"counter": map[string]any{"count": count, "per_s": 3600},
+		})
+	}
+	jobs(0, 100).wantsUnknown(t, "first sample", "first sample: a rate needs two")
+	jobs(62*time.Minute, 162).wants(t, "62 in 62 minutes", 60, "NORMAL")
+	jobs(3*time.Hour+2*time.Minute, 402).wants(t, "240 in two hours: one run was missed", 120, "NORMAL")
+	jobs(6*time.Hour, 402).wantsUnknown(t, "three hours later", "first sample: a rate needs two")
+	interval := column[int](t, pool, "SELECT DISTINCT measurement_interval_seconds FROM monitoring.system_health_metric_s WHERE metric_name = 'jobs_per_h'")
+	if len(interval) != 1 || interval[0] != 3600 {
+		t.Errorf("the interval is %v", interval)
+	}
+}
+
+// After a failover another server answers at the same address, with counters of its own.
+func TestRates_KnowWhenTheCountersBegan(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	start := time.Now().Add(-time.Minute).Truncate(time.Microsecond)
+	epoch := func(at time.Time) float64 { return float64(at.UnixMicro()) / 1e6 }
+	commits := func(after time.Duration, count int, since time.Time) recorded {
+		return record(t, pool, start.Add(after), map[string]any{
+			"name": "commits_per_s", "category": "PERFORMANCE", "low_is_bad": false, "source": "test",
+			"counter": map[string]any{"count": count, "since": epoch(since)},
+		})
+	}
+	hits := func(after time.Duration, part, whole int, since time.Time) recorded {
+		return record(t, pool, start.Add(after), map[string]any{
+			"name": "hit_pct", "category": "PERFORMANCE", "low_is_bad": false, "source": "test",
+			"counter": map[string]any{"part": 100 * part, "whole": whole, "since": epoch(since)},
+		})
+	}
+	old, other := start.Add(-time.Hour), start.Add(-24*time.Hour)
+	commits(0, 1000, old)
+	hits(0, 90, 100, old)
+	commits(10*time.Second, 1100, old).wants(t, "100 in 10 s", 10, "NORMAL")
+	hits(10*time.Second, 140, 200, old).wants(t, "50 of 100", 50, "NORMAL")
+	reset := start.Add(15 * time.Second)
+	commits(20*time.Second, 1200, reset).wants(t, "reset in between: all of it is new, though it is more than before", 120, "NORMAL")
+	hits(20*time.Second, 150, 300, reset).wants(t, "reset in between", 50, "NORMAL")
+	const elsewhere = "another server answers than before: its counters cannot be compared with the last ones"
+	commits(30*time.Second, 5000000, other).wantsUnknown(t, "another server", elsewhere)
+	hits(30*time.Second, 3000, 4000, other).wantsUnknown(t, "another server", elsewhere)
+	commits(40*time.Second, 5000020, other).wants(t, "the same again", 2, "NORMAL")
+}
+
+func TestRecordHealth_LabelsTellSeriesApart(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	at := time.Now().Truncate(time.Microsecond)
+	for i, at := range []time.Time{at.Add(-time.Minute), at} {
+		var samples []any
+		for table, rows := range map[string]int{"public.Orders": 10, "public.orders": 20, " public.orders": 30, "a||b": 40} {
+			samples = append(samples, map[string]any{
+				"name": "rows", "category": "CAPACITY", "low_is_bad": false, "source": "test", "value": rows + i, "labels": map[string]string{"table": table},
+			})
+		}
+		samples = append(samples, map[string]any{"name": "rows", "category": "CAPACITY", "low_is_bad": false, "source": "test", "value": 7})
+		text, err := json.Marshal(samples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, pool, "SELECT FROM monitoring.record_health_samples('local', NULL, $1, 60, $2)", at, text)
+	}
+	got := column[string](t, pool, `
+		SELECT concat_ws(' ', labels ->> 'table', string_agg(trim_scale(metric_value)::text, ',' ORDER BY measurement_timestamp))
+		  FROM monitoring.system_health_metric_s GROUP BY health_metric_hk, labels ORDER BY min(metric_value)`)
+	if want := []string{"7,7", "public.Orders 10,11", "public.orders 20,21", " public.orders 30,31", "a||b 40,41"}; !slices.Equal(got, want) {
+		t.Errorf("the series are %q, want %q", got, want)
+	}
+	// A condition reads the metric, and not one of its series; so do the dashboard and the history.
+	for what, sql := range map[string]string{
+		"condition": "SELECT monitoring.condition_inputs('system_health', 'local', NULL, interval '10 minutes', clock_timestamp()) ->> 'rows'",
+		"dashboard": "SELECT string_agg(trim_scale(metric_value)::text, ',') FROM monitoring.system_dashboard WHERE metric_name = 'rows'",
+		"as of":     "SELECT string_agg(trim_scale(metric_value)::text, ',') FROM monitoring.health_as_of(clock_timestamp()) WHERE metric_name = 'rows'",
+	} {
+		if got := column[*string](t, pool, sql)[0]; got == nil || *got != "7" && *got != "7.0000" {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
+// An hourly metric is there for a condition that looks back ten minutes, and no longer than it is known.
+func TestConditionInputs_ReachBackAsFarAsAMetricIsRare(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	now := time.Now().Truncate(time.Microsecond)
+	exec(t, pool, `SELECT monitoring.apply_metric('jobs_waiting', 'Jobs that wait', 'count', 'PERFORMANCE', 'SELECT 5 AS jobs_waiting', '1 hour')`)
+	exec(t, pool, `SELECT FROM monitoring.record_health_samples('local', NULL, $1, 60,
+		'[{"name": "jobs_waiting", "category": "PERFORMANCE", "low_is_bad": false, "source": "test", "value": 5, "every_s": 3600}]')`, now.Add(-50*time.Minute))
+	input := func(at time.Time) string {
+		return column[string](t, pool, "SELECT coalesce(monitoring.condition_inputs('system_health', 'local', NULL, interval '10 minutes', $1) ->> 'jobs_waiting', 'missing')", at)[0]
+	}
+	for after, want := range map[time.Duration]string{0: "5.0000", 99 * time.Minute: "5.0000", 101 * time.Minute: "missing", -51 * time.Minute: "missing"} {
+		if got := input(now.Add(after)); got != want {
+			t.Errorf("%s from now: %s, want %s", after, got, want)
+		}
+	}
+	// A newer sample without a value hides the older one, as it does for every metric.
+	exec(t, pool, `SELECT FROM monitoring.record_health_samples('local', NULL, $1, 60,
+		'[{"name": "jobs_waiting", "category": "PERFORMANCE", "low_is_bad": false, "source": "test", "error": "it failed", "every_s": 3600}]')`, now.Add(-time.Minute))
+	if got := input(now); got != "missing" {
+		t.Errorf("the newest sample is unknown, but the input is %s", got)
 	}
 }

@@ -63,7 +63,7 @@ func openAddress(t *testing.T, address collect.Address, secrets collect.Secrets)
 func wantReason(t *testing.T, target *collect.Target, words ...string) time.Duration {
 	t.Helper()
 	started := time.Now()
-	_, err := target.CollectHealth(t.Context())
+	_, err := target.CollectHealth(t.Context(), healthQueries(t))
 	took := time.Since(started)
 	if err == nil {
 		t.Fatalf("it is reachable, want %q", words)
@@ -85,7 +85,7 @@ func TestCollectHealth_SaysInPlainWordsWhyAServerKeepsItOut(t *testing.T) {
 	as := func(role string) string { return strings.Replace(here, "postgres@", role+"@", 1) }
 
 	target := openAddress(t, collect.Address{URL: here, PasswordEnv: "SECRET"}, variables("SECRET", password))
-	if _, err := target.CollectHealth(t.Context()); err != nil {
+	if _, err := target.CollectHealth(t.Context(), healthQueries(t)); err != nil {
 		t.Fatalf("with the right password: %v", err)
 	}
 	if v := target.ServerVersion(); v/10000 != server.Major() {
@@ -107,7 +107,7 @@ func TestCollectHealth_SaysInPlainWordsWhyAServerKeepsItOut(t *testing.T) {
 	} {
 		target := openAddress(t, c.address, variables("SECRET", c.secret))
 		wantReason(t, target, c.words...)
-		_, err := target.CollectHealth(t.Context())
+		_, err := target.CollectHealth(t.Context(), healthQueries(t))
 		if c.secret != "" && strings.Contains(err.Error(), c.secret) {
 			t.Errorf("%s: the password is repeated: %v", name, err)
 		}
@@ -144,14 +144,14 @@ func TestOpenAddress_FollowsAPasswordThatChanges(t *testing.T) {
 		exec(t, admin, "ALTER ROLE watcher PASSWORD 'first-word'")
 		write(t, path, c.text("first-word"), 0o600)
 		target := openAddress(t, c.address, collect.Secrets{Dirs: []string{dir}})
-		if _, err := target.CollectHealth(t.Context()); err != nil {
+		if _, err := target.CollectHealth(t.Context(), healthQueries(t)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		exec(t, admin, "ALTER ROLE watcher PASSWORD 'second-word'")
 		exec(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'watcher'")
 		wantReason(t, target)
 		write(t, path, c.text("second-word"), 0o600)
-		if _, err := target.CollectHealth(t.Context()); err != nil {
+		if _, err := target.CollectHealth(t.Context(), healthQueries(t)); err != nil {
 			t.Errorf("%s: the new password is not taken: %v", name, err)
 		}
 	}
@@ -249,7 +249,7 @@ func TestCollectHealth_AFrozenServerCostsOneTimeout(t *testing.T) {
 	freeze(t, server, false)
 	deadline := time.Now().Add(time.Minute)
 	for {
-		_, err := target.CollectHealth(t.Context())
+		_, err := target.CollectHealth(t.Context(), healthQueries(t))
 		if err == nil {
 			return
 		}

@@ -14,8 +14,9 @@ import (
 const (
 	maxConnections = 2
 	connectTimeout = 3 * time.Second
-	statementLimit = 5 * time.Second // a query that takes longer is itself the news
-	lockTimeout    = "500"           // ms; the watcher never queues behind the watched
+	maxIdle        = 10 * time.Minute // two collections share a session, its caches and its plans
+	statementLimit = 5 * time.Second  // a query that takes longer is itself the news
+	lockTimeout    = "500"            // ms; the watcher never queues behind the watched
 	// healthTimeout bounds one measurement: less than the activity that waits for it has.
 	healthTimeout = 20 * time.Second
 )
@@ -25,19 +26,6 @@ type Target struct {
 	Name    string
 	pool    *connections
 	version atomic.Pointer[string] // server_version, as the newest connection said
-}
-
-// Sample is one measured value. Value is NULL (nil) where it could not be measured; Error then says why.
-// Counter is the JSON of a cumulative counter, of which two make a rate: {"part", "whole"} or
-// {"count", "per_s"}.
-type Sample struct {
-	Name, Category, Unit string
-	Value                *float64
-	Warning, Critical    *float64
-	LowIsBad             bool
-	Source               string
-	Counter              []byte
-	Error                string
 }
 
 // OpenTarget prepares a target for a postgres:// URL that holds its password, if it has one. The URL stays
@@ -69,9 +57,7 @@ func open(name string, config *pgxpool.Config) (*Target, error) {
 	t := &Target{Name: name}
 	config.MaxConns = maxConnections
 	config.MinConns = 0
-	// Longer than the cadence: with its log-in and cold caches, a collection on a new connection costs the server
-	// three times as much.
-	config.MaxConnIdleTime = 6 * time.Minute
+	config.MaxConnIdleTime = maxIdle
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.PingTimeout = connectTimeout // of a connection that was idle
 	config.ConnConfig.Tracer = patience{}
@@ -130,79 +116,3 @@ func hideFromStatements(ctx context.Context, conn *pgx.Conn) error {
 
 // Close gives the connections back.
 func (t *Target) Close() { t.pool.Close() }
-
-// CollectHealth measures the target once, on one connection. The error means that the target did not
-// answer at all; a query that failed leaves its metrics with their Error and the others untouched.
-func (t *Target) CollectHealth(ctx context.Context) ([]Sample, error) {
-	queries, err := HealthQueries()
-	if err != nil {
-		return nil, err
-	}
-	// Bounded here and not by who calls: a server that freezes in the middle is a result, too.
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	conn, err := t.pool.Acquire(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(t.pool.busy(ctx, err)))
-	}
-	defer conn.Release()
-	if err := ping(ctx, conn.Conn()); err != nil {
-		return nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-	}
-
-	samples := []Sample{diskUsage(ctx, conn.Conn())}
-	for _, query := range queries {
-		applies, err := t.applies(ctx, conn.Conn(), query)
-		if err == nil && !applies {
-			continue
-		}
-		var measured []Sample
-		if err == nil {
-			measured, err = run(ctx, conn.Conn(), query)
-		}
-		if conn.Conn().IsClosed() {
-			return samples, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
-		}
-		if err != nil {
-			measured = unknown(query, err)
-		}
-		samples = append(samples, measured...)
-	}
-	return samples, nil
-}
-
-func (t *Target) applies(ctx context.Context, conn *pgx.Conn, query Query) (bool, error) {
-	if query.Requires == "" {
-		return true, nil
-	}
-	var there bool
-	err := conn.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", query.Requires).Scan(&there)
-	return there, err
-}
-
-func run(ctx context.Context, conn *pgx.Conn, query Query) ([]Sample, error) {
-	rows, err := conn.Query(ctx, "/* onevault "+query.Name+" */ "+query.SQL)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Sample, error) {
-		var (
-			s    Sample
-			unit *string
-		)
-		err := row.Scan(&s.Name, &s.Category, &unit, &s.Value, &s.Warning, &s.Critical, &s.LowIsBad, &s.Source, &s.Counter)
-		if unit != nil {
-			s.Unit = *unit
-		}
-		return s, err
-	})
-}
-
-// unknown stands in for the metrics of a query that failed.
-func unknown(query Query, err error) []Sample {
-	samples := make([]Sample, 0, len(query.Metrics))
-	for _, metric := range query.Metrics {
-		samples = append(samples, Sample{Name: metric.Name, Category: "AVAILABILITY", Source: query.Name, Error: plain(err).Error()})
-	}
-	return samples
-}

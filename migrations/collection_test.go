@@ -40,10 +40,7 @@ func TestCollection_AMetricThatCannotBeMeasuredStaysTheSameMetric(t *testing.T) 
 	db := pgtest.Pool(t)
 	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
 	measured := value[int](t, db, "SELECT count(*) FROM monitoring.system_health_metric_h")
-	exec(t, db, `
-		CREATE OR REPLACE FUNCTION monitoring.health_sessions()
-		    RETURNS TABLE (name text, category text, unit text, value numeric, warning numeric, critical numeric, low_is_bad boolean, source text, counter jsonb)
-		    LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'permission denied'; END $$`)
+	exec(t, db, `UPDATE monitoring.health_query SET variants = '[{"from": 14, "to": 99, "sql": "SELECT 1 / 0 AS row"}]' WHERE query_name = 'sessions'`)
 	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
 	if hubs := value[int](t, db, "SELECT count(*) FROM monitoring.system_health_metric_h"); hubs != measured {
 		t.Errorf("%d metrics became %d", measured, hubs)

@@ -1,7 +1,6 @@
 package migrations_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -179,8 +178,8 @@ func sampleAll(t *testing.T, db database, at time.Time) {
 	t.Helper()
 	exec(t, db, `SELECT monitoring.ensure_partitions_around($1)`, at)
 	samples := `[{"name": "target_reachable", "category": "AVAILABILITY", "value": 1, "low_is_bad": true}, {"name": "disk_usage_pct", "category": "CAPACITY", "value": 40, "low_is_bad": false}]`
-	for _, query := range values[string](t, db, "SELECT query_name::text FROM monitoring.health_query WHERE requires IS NULL OR to_regclass(requires) IS NOT NULL") {
-		samples = value[string](t, db, fmt.Sprintf("SELECT ($1::jsonb || coalesce(jsonb_agg(to_jsonb(s)), '[]'))::text FROM monitoring.health_%s() AS s", query), samples)
+	for _, query := range values[string](t, db, "SELECT query_name::text FROM monitoring.health_query") {
+		samples = value[string](t, db, "SELECT ($1::jsonb || monitoring.measure($2))::text", samples, query)
 	}
 	exec(t, db, "SELECT monitoring.record_health_samples('local', NULL, $1, 300, $2::jsonb)", at, samples)
 }

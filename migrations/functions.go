@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -190,18 +191,26 @@ func allScripts() ([]script, error) {
 	return scripts, nil
 }
 
-// healthFunctions turns the files of collect/health into the functions monitoring.health_<name>(), and
-// those of collect/performance into monitoring.performance_<name>(), so that psql and the worker measure
-// with the same text.
+// healthFunctions turns the files of collect/health into the rows of the catalogue, with one statement for each
+// range of versions, and those of collect/performance into the functions monitoring.performance_<name>(), so
+// that psql and the worker measure with the same text.
 func healthFunctions() (script, error) {
 	queries, err := collect.HealthQueries()
 	if err != nil {
 		return script{}, err
 	}
 	var text strings.Builder
-	text.WriteString("DELETE FROM monitoring.health_query;\nDELETE FROM monitoring.condition_identifier WHERE metric_source = 'system_health';\n")
+	text.WriteString(`
+DELETE FROM monitoring.health_metric;
+DELETE FROM monitoring.health_query;
+-- The metrics that people added stay.
+DELETE FROM monitoring.condition_identifier c
+ WHERE c.metric_source = 'system_health'
+   AND NOT EXISTS (SELECT FROM monitoring.metric_definition_s d
+                    WHERE d.metric_name = c.identifier AND d.load_end_date IS NULL AND d.is_enabled AND d.label_names = '{}');
+`)
 	for _, extra := range slices.Concat(collect.WorkerMetrics, collect.PerformanceMetrics, collect.CapacityMetrics) {
-		writeIdentifier(&text, extra)
+		writeMetric(&text, collect.Query{}, extra)
 	}
 	fmt.Fprintf(&text, `
 CREATE OR REPLACE FUNCTION monitoring.performance_statements() RETURNS json
@@ -216,31 +225,61 @@ $performance$;
 COMMENT ON FUNCTION monitoring.performance_texts(bigint[]) IS 'The texts of some statements of this server: [[userid, dbid, queryid, toplevel, text], ...].';
 `, collect.StatementsSQL(), collect.TextsSQL())
 	for _, q := range queries {
-		fmt.Fprintf(&text, `
-CREATE OR REPLACE FUNCTION monitoring.health_%[1]s()
-    RETURNS TABLE (name text, category text, unit text, value numeric, warning numeric, critical numeric, low_is_bad boolean, source text, counter jsonb)
-    LANGUAGE sql AS $health$
-%[2]s
-$health$;
-COMMENT ON FUNCTION monitoring.health_%[1]s() IS 'Measures this server: one row per metric.';
-INSERT INTO monitoring.health_query (query_name, metric_names, requires) VALUES (%[3]s, ARRAY[%[4]s], nullif(%[5]s, ''));
-`, q.Name, q.SQL, quote(q.Name), quoteNames(q.Metrics), quote(q.Requires))
+		if err := writeQuery(&text, q); err != nil {
+			return script{}, err
+		}
 		for _, metric := range q.Metrics {
-			writeIdentifier(&text, metric)
+			writeMetric(&text, q, metric)
 		}
 	}
 	return script{name: "55_health_queries", text: text.String()}, nil
 }
 
-func writeIdentifier(text *strings.Builder, metric collect.Metric) {
-	fmt.Fprintf(text, "INSERT INTO monitoring.condition_identifier (metric_source, identifier, description) VALUES ('system_health', %s, %s);\n",
-		quote(metric.Name), quote(metric.Description))
+// variant is a statement of health_query.variants.
+type variant struct {
+	From int    `json:"from"`
+	To   int    `json:"to"`
+	SQL  string `json:"sql"`
 }
 
-func quoteNames(metrics []collect.Metric) string {
-	quoted := make([]string, len(metrics))
-	for i, metric := range metrics {
-		quoted[i] = quote(metric.Name)
+func writeQuery(text *strings.Builder, q collect.Query) error {
+	var variants []variant
+	for _, v := range q.Variants {
+		statement, err := q.Statement(v.From)
+		if err != nil {
+			return fmt.Errorf("health query %s: %w", q.Name, err)
+		}
+		variants = append(variants, variant{v.From, v.To, statement})
+	}
+	list, err := json.Marshal(variants)
+	if err != nil {
+		return fmt.Errorf("health query %s: %w", q.Name, err)
+	}
+	fmt.Fprintf(text, `INSERT INTO monitoring.health_query (
+    query_name, label_names, every_s, runs_on, requires, extension, role_name, max_rows, empty_reason, data_source, variants)
+VALUES (%s, ARRAY[%s]::text[], %d, nullif(%s, ''), nullif(%s, ''), nullif(%s, ''), nullif(%s, ''), %d, nullif(%s, ''), %s, %s);
+`, quote(q.Name), quoteAll(q.By), int(q.Every.Seconds()), quote(q.On), quote(q.Table), quote(q.Extension), quote(q.Role),
+		q.Rows, quote(q.Empty), quote(q.From), quote(string(list)))
+	return nil
+}
+
+// writeMetric puts a metric, and its name for conditions: they read metrics without labels.
+func writeMetric(text *strings.Builder, q collect.Query, metric collect.Metric) {
+	fmt.Fprintf(text, "INSERT INTO monitoring.health_metric (metric_name, query_name, category, unit, low_is_bad, optional, description) VALUES (%s, nullif(%s, ''), %s, %s, %t, %t, %s);\n",
+		quote(metric.Name), quote(q.Name), quote(metric.Category), quote(metric.Unit), metric.LowIsBad, metric.Optional, quote(metric.Description))
+	if len(q.By) > 0 {
+		return
+	}
+	// An own metric of that name was there first: its definition is refused from its next version on.
+	fmt.Fprintf(text, `INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit, every_s) VALUES ('system_health', %s, %s, %s, nullif(%d, 0))
+ON CONFLICT (metric_source, identifier) DO UPDATE SET description = excluded.description, unit = excluded.unit, every_s = excluded.every_s;
+`, quote(metric.Name), quote(metric.Description), quote(metric.Unit), int(q.Every.Seconds()))
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = quote(name)
 	}
 	return strings.Join(quoted, ", ")
 }

@@ -187,6 +187,8 @@ func someOfEach(t *testing.T, db database) {
 	key := alertIn(t, db, "A", "ACKNOWLEDGED")
 	exec(t, db, "SELECT monitoring.create_incident_from_alerts(ARRAY[util.hash_binary($1)], 'Slow', NULL)", key)
 	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
+	exec(t, db, "SELECT monitoring.record_health_samples('local', NULL, clock_timestamp(), 60, monitoring.measure('wraparound'))")
+	exec(t, db, "SELECT monitoring.apply_metric('jobs', 'It', 'count', 'CAPACITY', 'SELECT 1 AS jobs')")
 	exec(t, db, "SELECT monitoring.resolve_alert(util.hash_binary($1), 'dana')", key)
 }
 

@@ -47,8 +47,8 @@ func TestOpenVault_UsesASchemaThatIsUpToDate(t *testing.T) {
 	if err := p.store.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if samples, err := p.target.CollectHealth(t.Context()); err != nil || len(samples) == 0 {
-		t.Errorf("%d samples, %v", len(samples), err)
+	if health, err := p.target.CollectHealth(t.Context(), nil); err != nil || len(health.Samples) == 0 {
+		t.Errorf("%d samples, %v", len(health.Samples), err)
 	}
 }
 

@@ -73,12 +73,16 @@ var parts = []part{
 }
 
 func measureHealth(ctx context.Context, _ *watched, target *collect.Target) (int, error) {
-	samples, err := target.CollectHealth(ctx)
+	queries, err := collect.HealthQueries()
+	if err != nil {
+		return 0, err
+	}
+	health, err := target.CollectHealth(ctx, queries)
 	if err != nil {
 		return 0, err
 	}
 	values := 0
-	for _, sample := range samples {
+	for _, sample := range health.Samples {
 		if sample.Error != "" {
 			return 0, fmt.Errorf("%s is unknown: %s", sample.Name, sample.Error)
 		}

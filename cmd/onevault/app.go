@@ -97,6 +97,7 @@ func (a *app) root() *cobra.Command {
 		a.complianceCommand(),
 		a.evidenceCommand(),
 		a.targetCommand(),
+		a.metricCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

@@ -1,24 +1,23 @@
--- metric database_size_gb: Size of the connected database
--- metric cache_hit_ratio_pct: Block reads answered from shared buffers since the previous sample
--- metric rollback_ratio_pct: Transactions that rolled back since the previous sample
--- metric transactions_per_s: Transactions per second since the previous sample
--- metric deadlocks_per_h: Deadlocks per hour, over the last hour
--- metric temp_bytes_per_s: Bytes per second written to temporary files
--- metric checksum_failures: Data pages whose checksum failed
--- Counters since the last statistics reset go into "counter"; the vault turns two of them into a rate.
-WITH totals AS (
-    SELECT sum(blks_hit) AS hit, sum(blks_read) AS read, sum(xact_commit) AS committed, sum(xact_rollback) AS rolled_back,
-           sum(deadlocks) AS deadlocks, sum(temp_bytes) AS temp_bytes, sum(checksum_failures) AS checksum_failures
-      FROM pg_stat_database
-)
-SELECT m.*
-  FROM totals t,
-       LATERAL (VALUES
-           ('database_size_gb', 'CAPACITY', 'GB', round(pg_database_size(current_database()) / 1073741824.0, 4), 50::numeric, 80::numeric, false, 'pg_database_size', NULL::jsonb),
-           ('cache_hit_ratio_pct', 'PERFORMANCE', '%', NULL, 95, 90, true, 'pg_stat_database', jsonb_build_object('part', 100 * t.hit, 'whole', t.hit + t.read)),
-           ('rollback_ratio_pct', 'PERFORMANCE', '%', NULL, 10, 30, false, 'pg_stat_database', jsonb_build_object('part', 100 * t.rolled_back, 'whole', t.committed + t.rolled_back)),
-           ('transactions_per_s', 'PERFORMANCE', '1/s', NULL, NULL, NULL, false, 'pg_stat_database', jsonb_build_object('count', t.committed + t.rolled_back)),
-           ('deadlocks_per_h', 'PERFORMANCE', '1/h', NULL, 1, 12, false, 'pg_stat_database', jsonb_build_object('count', t.deadlocks, 'per_s', 3600, 'over_s', 3600)),
-           ('temp_bytes_per_s', 'PERFORMANCE', 'B/s', NULL, 10485760, 104857600, false, 'pg_stat_database', jsonb_build_object('count', t.temp_bytes)),
-           ('checksum_failures', 'AVAILABILITY', 'count', coalesce(t.checksum_failures, 0), 1, 1, false, 'pg_stat_database', NULL)
-       ) AS m (name, category, unit, value, warning, critical, low_is_bad, source, counter)
+-- metric database_size_gb [GB] CAPACITY warning 50 critical 80: Size of the connected database
+-- metric cache_hit_ratio_pct [%] PERFORMANCE share of blocks_asked low warning 95 critical 90: Block reads answered from shared buffers since the previous sample
+-- metric rollback_ratio_pct [%] PERFORMANCE share of transactions_per_s warning 10 critical 30: Transactions that rolled back since the previous sample
+-- metric transactions_per_s [1/s] PERFORMANCE rate: Transactions per second since the previous sample
+-- metric deadlocks_per_h [1/h] PERFORMANCE rate over 1h warning 1 critical 12: Deadlocks per hour, over the last hour
+-- metric temp_bytes_per_s [B/s] PERFORMANCE rate warning 10485760 critical 104857600: Bytes per second written to temporary files
+-- metric temp_files_per_h [1/h] PERFORMANCE rate: Temporary files per hour: sorts and hashes that found no room in work_mem
+-- metric checksum_failures [count] AVAILABILITY warning 1 critical 1: Data pages whose checksum failed
+-- from pg_stat_database
+-- since stats_reset
+
+-- All databases of the server together.
+SELECT round(pg_database_size(current_database()) / 1073741824.0, 4) AS database_size_gb,
+       sum(blks_hit) AS cache_hit_ratio_pct,
+       sum(blks_hit) + sum(blks_read) AS blocks_asked,
+       sum(xact_rollback) AS rollback_ratio_pct,
+       sum(xact_commit) + sum(xact_rollback) AS transactions_per_s,
+       sum(deadlocks) AS deadlocks_per_h,
+       sum(temp_bytes) AS temp_bytes_per_s,
+       sum(temp_files) AS temp_files_per_h,
+       coalesce(sum(checksum_failures), 0) AS checksum_failures,
+       max(stats_reset) AS stats_reset
+  FROM pg_stat_database

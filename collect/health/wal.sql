@@ -1,19 +1,17 @@
--- metric wal_size_gb: Size of the WAL directory
--- metric wal_bytes_per_s: WAL written per second
--- metric archive_failing: 1 while the newest WAL archiving attempt failed
--- metric archive_age_s: Age of the newest archived WAL file
--- The archiver is left out where archive_mode is off: there is nothing to fail.
-SELECT 'wal_size_gb', 'PERFORMANCE', 'GB', round(coalesce(sum(size), 0) / 1073741824.0, 4), 2::numeric, 4::numeric, false, 'pg_ls_waldir', NULL::jsonb
-  FROM pg_ls_waldir()
-UNION ALL
-SELECT 'wal_bytes_per_s', 'PERFORMANCE', 'B/s', NULL, NULL, NULL, false, 'pg_stat_wal', jsonb_build_object('count', wal_bytes)
-  FROM pg_stat_wal
-UNION ALL
-SELECT 'archive_failing', 'AVAILABILITY', 'bool',
-       CASE WHEN last_failed_time > coalesce(last_archived_time, '-infinity') THEN 1 ELSE 0 END, 1, 1, false, 'pg_stat_archiver', NULL
-  FROM pg_stat_archiver
- WHERE current_setting('archive_mode') <> 'off'
-UNION ALL
-SELECT 'archive_age_s', 'AVAILABILITY', 's', round(extract(epoch FROM clock_timestamp() - last_archived_time)), NULL, NULL, false, 'pg_stat_archiver', NULL
-  FROM pg_stat_archiver
- WHERE current_setting('archive_mode') <> 'off' AND last_archived_time IS NOT NULL
+-- metric wal_size_gb [GB] PERFORMANCE warning 2 critical 4: Size of the WAL directory
+-- metric wal_files [count] PERFORMANCE: Files of the WAL directory
+-- metric wal_bytes_per_s [B/s] PERFORMANCE rate: WAL written per second
+-- metric wal_records_per_s [1/s] PERFORMANCE rate: Records of WAL per second
+-- metric wal_full_pages_per_s [1/s] PERFORMANCE rate: Whole pages written to WAL per second: the first change after a checkpoint
+-- metric wal_buffers_full_per_h [1/h] PERFORMANCE rate: How often WAL was written because wal_buffers were full, per hour
+-- from pg_stat_wal
+-- since stats_reset
+
+SELECT round(d.bytes / 1073741824.0, 4) AS wal_size_gb,
+       d.files AS wal_files,
+       w.wal_bytes AS wal_bytes_per_s,
+       w.wal_records AS wal_records_per_s,
+       w.wal_fpi AS wal_full_pages_per_s,
+       w.wal_buffers_full AS wal_buffers_full_per_h,
+       w.stats_reset
+  FROM pg_stat_wal w, (SELECT coalesce(sum(size), 0) AS bytes, count(*) AS files FROM pg_ls_waldir()) AS d

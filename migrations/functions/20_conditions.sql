@@ -183,6 +183,31 @@ CREATE OR REPLACE FUNCTION monitoring.security_inputs(p_target text, p_tenant_hk
 COMMENT ON FUNCTION monitoring.security_inputs(text, bytea, timestamptz) IS
     'What a condition may ask about the security events of the last hour; NULL: nobody looked.';
 
+CREATE OR REPLACE FUNCTION monitoring.rare_inputs(p_target text, p_lookback interval, p_at timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    -- What is measured once an hour would be missing most of the time within ten minutes: its newest sample
+    -- counts for two and a half times its own cadence.
+    RETURN (
+    SELECT coalesce(jsonb_object_agg(c.identifier, newest.metric_value), '{}')
+      FROM monitoring.condition_identifier c
+     CROSS JOIN LATERAL (
+               SELECT s.metric_value
+                 FROM monitoring.system_health_metric_s s
+                WHERE s.health_metric_hk = util.hash_binary(monitoring.health_key(p_target, NULL, c.identifier, '{}'))
+                  AND s.load_end_date IS NULL
+                  AND s.measurement_timestamp > p_at - make_interval(secs => 2.5 * c.every_s)
+                  AND s.measurement_timestamp <= p_at - p_lookback
+                ORDER BY s.measurement_timestamp DESC, s.load_date DESC
+                LIMIT 1) AS newest
+     WHERE c.metric_source = 'system_health'
+       AND make_interval(secs => 2.5 * c.every_s) > p_lookback);
+END
+$$;
+COMMENT ON FUNCTION monitoring.rare_inputs(text, interval, timestamptz) IS
+    'The newest values of the metrics that are measured more rarely than a look-back, where they are older than it.';
+
 CREATE OR REPLACE FUNCTION monitoring.condition_inputs(
     p_metric_source text, p_target text, p_tenant_hk bytea, p_lookback interval, p_at timestamptz) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -200,6 +225,7 @@ BEGIN
                   FROM monitoring.system_health_metric_s s
                   JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
                  WHERE s.load_end_date IS NULL
+                   AND s.labels = '{}'  -- a metric's value, and not one of its series
                    AND s.measurement_timestamp > p_at - p_lookback
                    AND s.measurement_timestamp <= p_at
                    AND (v_unreachable IS NULL OR s.measurement_timestamp >= v_unreachable)
@@ -207,6 +233,7 @@ BEGIN
                    AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
                  -- A tenant's own measurement, where there is one, goes before the server's.
                  ORDER BY s.metric_name, h.tenant_hk IS NULL, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
+        v_inputs := monitoring.rare_inputs(p_target, p_lookback, p_at) || coalesce(v_inputs, '{}');
 
     WHEN 'backup_failures' THEN
         -- Where no backup was ever recorded, nothing is known: "none failed" would be a claim.

@@ -234,7 +234,8 @@ CREATE OR REPLACE FUNCTION monitoring.system_health_metric_hours(p_from timestam
            (count(*) FILTER (WHERE s.load_end_date IS NULL AND s.status = 'UNKNOWN'))::integer,
            min(s.measurement_timestamp) FILTER (WHERE s.load_end_date IS NULL),
            max(s.measurement_timestamp) FILTER (WHERE s.load_end_date IS NULL),
-           'RETENTION'::varchar
+           'RETENTION'::varchar,
+           nullif((array_agg(s.labels))[1], '{}')
       FROM monitoring.system_health_metric_s s
      WHERE s.measurement_timestamp >= p_from AND s.measurement_timestamp < p_to
      GROUP BY s.health_metric_hk, date_trunc('hour', s.measurement_timestamp, 'UTC')

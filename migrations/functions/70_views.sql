@@ -7,6 +7,7 @@ WITH latest AS MATERIALIZED (
       FROM monitoring.system_health_metric_s s
       JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
      WHERE s.load_end_date IS NULL
+       AND s.labels = '{}'
        AND s.measurement_timestamp >= CURRENT_TIMESTAMP - INTERVAL '1 hour'
      ORDER BY s.health_metric_hk, s.measurement_timestamp DESC, s.load_date DESC
 ),

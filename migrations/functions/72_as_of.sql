@@ -123,6 +123,7 @@ BEGIN
      WHERE s.measurement_timestamp <= p_at AND s.measurement_timestamp > p_at - p_lookback
        AND s.load_date <= p_known_at
        AND (s.load_end_date IS NULL OR s.load_end_date > p_known_at)  -- retracted later: it stood then
+       AND s.labels = '{}'
        AND (p_target IS NULL OR h.target_name = p_target)
      ORDER BY h.target_name, s.metric_name, h.health_metric_hk, s.measurement_timestamp DESC, s.load_date DESC;
 END

@@ -15,6 +15,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
                  'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
                  'add_target', 'change_target', 'remove_target',
+                 'save_metric', 'apply_metric', 'remove_metric',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -33,6 +34,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     AS $$
     SELECT jsonb '{
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
+        "health_query_run": "INSERT, UPDATE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
@@ -44,7 +46,7 @@ COMMENT ON FUNCTION monitoring.worker_writes() IS
 
 CREATE OR REPLACE FUNCTION monitoring.tables_of_nobody() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'security_check', 'security_detection']::name[] $$;
+    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection']::name[] $$;
 COMMENT ON FUNCTION monitoring.tables_of_nobody() IS
     'The tables without tenants that readers see whole; every other table without tenants they do not see.';
 

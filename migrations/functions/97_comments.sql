@@ -61,7 +61,7 @@ BEGIN
         ('system_health_metric_s', 'measurement_timestamp', 'When it was measured, by the clock of the worker; the partitions'' column.'),
         ('system_health_metric_s', 'measurement_interval_seconds', 'Seconds between two samples, as planned when this one was taken.'),
         ('system_health_metric_s', 'status', 'NORMAL, WARNING, CRITICAL by the thresholds; UNKNOWN: no value.'),
-        ('system_health_metric_s', 'additional_context', 'error: why there is no value. counter: the cumulative counter as it stood, from which the next rate is computed.'),
+        ('system_health_metric_s', 'additional_context', 'error: why there is no value. counter: the cumulative counter as it stood, from which the next rate is computed. evidence: what was seen, such as who blocks whom.'),
         ('system_health_metric_s', 'data_source', 'Where the value was read: a view of PostgreSQL, statfs, ...'),
         ('system_health_metric_s', 'collection_method', 'AUTOMATIC: by a query of collect/health.'),
 
@@ -315,9 +315,6 @@ BEGIN
         ('condition_identifier', 'identifier', 'The name that a condition may use.'),
         ('condition_identifier', 'description', 'What it measures.'),
         ('condition_identifier', 'unit', 'Its unit, where it has one that is not in the name.'),
-        ('health_query', 'query_name', 'The function monitoring.health_<query_name>(), a file of collect/health.'),
-        ('health_query', 'metric_names', 'The metrics that it measures.'),
-        ('health_query', 'requires', 'Relation without which it is left out; NULL: none.'),
 
         ('outbox', 'outbox_id', 'Order in which the rows are relayed.'),
         ('outbox', 'created_at', 'When it was put.'),

@@ -30,17 +30,9 @@ chosen AS MATERIALIZED (
        AND ($4::bytea IS NULL OR h.alert_instance_hk = $4)
 ),
 units AS MATERIALIZED (
-    -- The unit in which each metric of these targets was measured last.
-    SELECT DISTINCT ON (newest.metric_name) newest.metric_name, newest.metric_unit
-      FROM monitoring.system_health_metric_h m,
-           LATERAL (
-               SELECT x.metric_name, x.metric_unit
-                 FROM monitoring.system_health_metric_s x
-                WHERE x.health_metric_hk = m.health_metric_hk AND x.load_end_date IS NULL
-                ORDER BY x.measurement_timestamp DESC
-                LIMIT 1) AS newest
-     WHERE m.target_name IN (SELECT c.target_name FROM chosen c)
-     ORDER BY newest.metric_name
+    SELECT i.identifier AS metric_name, i.unit AS metric_unit
+      FROM monitoring.condition_identifier i
+     WHERE i.metric_source = 'system_health'
 ),
 versions AS MATERIALIZED (
     -- Many alerts share a version: what is costly about it is done once.

@@ -5,7 +5,7 @@ SELECT clock_timestamp() AS now,
          WHERE s.load_end_date IS NULL AND s.measurement_timestamp > statement_timestamp() - interval '8 days') AS last_collection,
        (SELECT coalesce(max(s.measurement_interval_seconds), 0)
           FROM monitoring.system_health_metric_s s
-         WHERE s.load_end_date IS NULL AND s.measurement_timestamp > statement_timestamp() - interval '1 hour') AS collection_interval_seconds,
+         WHERE s.metric_name = 'target_reachable' AND s.load_end_date IS NULL AND s.measurement_timestamp > statement_timestamp() - interval '1 hour') AS collection_interval_seconds,
        (SELECT max(e.evaluated_at)
           FROM monitoring.alert_evaluation_s e
          WHERE e.load_end_date IS NULL AND e.evaluated_at > statement_timestamp() - interval '8 days') AS last_evaluation,

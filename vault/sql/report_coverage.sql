@@ -14,7 +14,8 @@ pace AS MATERIALIZED (
 ),
 sample AS MATERIALIZED (
     SELECT 'collection' AS what, h.target_name, s.measurement_timestamp AS at,
-           max(coalesce(nullif(s.measurement_interval_seconds, 0), 300)) AS interval_s,
+           -- Of what is measured every time; other metrics of the same moment are measured more rarely.
+           min(coalesce(nullif(s.measurement_interval_seconds, 0), 300)) AS interval_s,
            count(*) FILTER (WHERE s.metric_name = 'target_reachable' AND s.metric_value = 0) AS unreachable
       FROM monitoring.system_health_metric_s s
       JOIN monitoring.system_health_metric_h h USING (health_metric_hk)

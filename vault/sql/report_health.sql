@@ -8,5 +8,6 @@ SELECT s.metric_name,
  WHERE s.measurement_timestamp >= $1
    AND s.measurement_timestamp < $2
    AND s.load_end_date IS NULL
+   AND s.labels = '{}'
  GROUP BY s.metric_name
  ORDER BY s.metric_name

@@ -8,6 +8,7 @@ SELECT s.metric_name, h.target_name,
   FROM monitoring.system_health_metric_h h
   JOIN monitoring.system_health_metric_s s USING (health_metric_hk)
  WHERE s.load_end_date IS NULL
+   AND s.labels = '{}'
    AND s.measurement_timestamp >= $1
    AND s.measurement_timestamp < $2
    AND s.metric_name = ANY ($3)
