@@ -211,6 +211,7 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_definitions(
     AS $$
 #variable_conflict use_column
 DECLARE
+    v_of_vault text[] := monitoring.sources_of_the_vault();
     d        record;
     v_at     timestamptz;
     v_last   timestamptz;
@@ -231,7 +232,7 @@ BEGIN
            -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
            AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
-           AND (p_target = 'local' OR s.metric_source <> ALL (monitoring.sources_of_the_vault()))
+           AND (p_target = 'local' OR s.metric_source <> ALL (v_of_vault))
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
          ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
