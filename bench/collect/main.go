@@ -6,7 +6,7 @@
 // which tests hold; it fails where a goal is missed.
 //
 //	make bench-collect                                    all, with tables at the end
-//	make bench-collect COLLECTFLAGS="-rounds 3 -small"    quicker, without the large database
+//	make bench-collect COLLECTFLAGS="-rounds 2 -small"    quicker, without the large database
 //
 // Both log in as a role of their own that has pg_monitor and nothing else. What is done with the values
 // afterwards is in nobody's figures: OneVault's recording and Prometheus's storage.
@@ -51,8 +51,8 @@ func parse(args []string) (options, error) {
 	}
 	o := options{}
 	flags := flag.NewFlagSet("bench-collect", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 7, "how often each contestant has its turn")
-	flags.IntVar(&o.collections, "collections", 20, "collections in one turn; the clocks are read before and after")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each contestant has its turn")
+	flags.IntVar(&o.collections, "collections", 10, "collections in one turn; the clocks are read before and after")
 	flags.BoolVar(&o.small, "small", false, "leave the large database out")
 	flags.IntVar(&o.tables, "tables", 10_000, "tables of the large database, each with two indexes and a sequence")
 	flags.IntVar(&o.statements, "statements", 5_000, "distinct statements in the statistics of the large database")
