@@ -263,6 +263,37 @@ func TestReport_FindsTheGapsOfCollection(t *testing.T) {
 	measured(t, "covered in silence", r.Coverage[0].Covered, 0)
 }
 
+// Nobody looks at a target that was disabled or removed, and nobody promised to.
+func TestReport_ATargetThatIsWatchedNoMoreIsNoGap(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	to := noon()
+	reachable := 1.0
+	for _, name := range []string{"watched", "disabled", "removed"} {
+		if err := f.store.AddTarget(t.Context(), vault.Target{Name: name, URL: "postgres://u@h/d"}, "dana"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.store.RecordHealth(t.Context(), name, to.Add(-time.Hour), 5*time.Minute, []vault.Sample{{Name: "target_reachable", Category: "AVAILABILITY", Value: &reachable}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	no := false
+	if _, err := f.store.ChangeTarget(t.Context(), "disabled", vault.TargetChange{Enabled: &no}, "dana"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.RemoveTarget(t.Context(), "removed", "dana"); err != nil {
+		t.Fatal(err)
+	}
+	period, err := report.Between(to.Add(-2*time.Hour), to, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.reportOf(period)
+	if len(r.Coverage) != 1 || r.Coverage[0].Target != "watched" || len(r.Gaps) != 1 || r.Gaps[0].Target != "watched" {
+		t.Errorf("coverage %+v, gaps %+v", r.Coverage, r.Gaps)
+	}
+}
+
 func TestReport_ShowsCapacitySecurityComplianceAndBackups(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -313,7 +313,7 @@ func showTarget(t vault.ListedTarget, now time.Time) shownTarget {
 	case t.Reachable == nil:
 		s.Watched = "WAITING"
 	case !*t.Reachable:
-		s.Watched, s.Reason = "UNREACHABLE", t.Reason
+		s.Watched, s.Reason = "UNREACHABLE", strings.TrimPrefix(t.Reason, "reach target "+t.Name+": ")
 	default:
 		s.Watched = "OK"
 	}

@@ -1,7 +1,11 @@
 -- How much of [$1, $2) was watched: per target the times at which it was collected, and at which its
 -- definitions were evaluated. A gap is more than twice the interval that the sample before promised.
 WITH target AS MATERIALIZED (
-    SELECT h.target_name, min(h.load_date) AS since FROM monitoring.system_health_metric_h h GROUP BY h.target_name
+    -- One that was removed or disabled is not watched on purpose, which is no gap.
+    SELECT h.target_name, min(h.load_date) AS since
+      FROM monitoring.system_health_metric_h h
+     WHERE NOT EXISTS (SELECT FROM monitoring.target_current c WHERE c.target_name = h.target_name AND c.target_state <> 'ENABLED')
+     GROUP BY h.target_name
 ),
 pace AS MATERIALIZED (
     -- Evaluations follow the most frequent definition that the period knew.
