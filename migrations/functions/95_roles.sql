@@ -13,7 +13,9 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     AS $$
     SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'send_alert_notifications', 'evaluate_alert_conditions',
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
-                 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident']::name[]
+                 'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
+                 'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
+                 'create_incident_from_security_events', 'add_security_events_to_incident']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
     'The functions that change something and that onevault_operator may call. Each runs with the owner''s rights, because operators may not write the tables themselves.';
@@ -34,7 +36,9 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
-        "security_detection": "INSERT"
+        "security_detection": "INSERT",
+        "security_login": "INSERT, UPDATE, DELETE",
+        "security_log_position": "INSERT, UPDATE"
     }'
     $$;
 COMMENT ON FUNCTION monitoring.worker_writes() IS
