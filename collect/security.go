@@ -64,6 +64,7 @@ type SecurityCheck struct {
 type SecurityResult struct {
 	Check    string          `json:"check"`
 	Findings json.RawMessage `json:"findings,omitempty"` // an array of objects with SecurityColumns
+	Reading  *LogReading     `json:"reading,omitempty"`  // of the LogCheck alone
 	Skipped  string          `json:"skipped,omitempty"`
 	Failed   string          `json:"failed,omitempty"`
 }

@@ -2,9 +2,9 @@
 -- table:column; $3: functions that it calls; $4: predefined roles that it needs; $5, $6: the versions of PostgreSQL
 -- that have what it reads. The catalog is read and no name is looked up: a schema that is closed is no error.
 SELECT coalesce(
-    (SELECT format('PostgreSQL %s does not have what this check reads; %s to %s do', v.major, $5, $6)
+    (SELECT format('PostgreSQL %s does not have what this check reads; %s to %s do', v.major, $5::integer, $6::integer)
        FROM (SELECT current_setting('server_version_num')::integer / 10000 AS major) AS v
-      WHERE v.major < $5 OR v.major > $6),
+      WHERE v.major < $5::integer OR v.major > $6::integer),
     (SELECT CASE wanted.name WHEN 'pg_stat_statements' THEN 'the extension pg_stat_statements is not created in this database: CREATE EXTENSION pg_stat_statements'
                              ELSE format('%s does not exist in this database', wanted.name) END
        FROM unnest($1::text[]) AS wanted (name)
