@@ -38,7 +38,7 @@ const (
 // LogPosition is how far a server's log was read. The vault keeps it; only this package looks into it.
 type LogPosition struct {
 	Format     string    `json:"format"` // jsonlog or csvlog
-	File       string    `json:"file"`   // name in log_directory; empty: there was none yet
+	File       string    `json:"file"`   // name in log_directory
 	Offset     int64     `json:"offset"`
 	Head       string    `json:"head,omitempty"` // SHA-256 of the first HeadLength bytes
 	HeadLength int       `json:"head_length,omitempty"`
@@ -64,8 +64,13 @@ func (u unreadable) Error() string { return string(u) }
 // only finds the end). A log that cannot be read is Skipped with the remedy, an error Failed; where a part
 // was lost or is left for the next look, Skipped says so beside the Reading.
 func (t *Target) ReadLog(ctx context.Context, from json.RawMessage) SecurityResult {
+	return t.readLogBy(ctx, from, serverLog.open, lookBudget)
+}
+
+// readLogBy reads at most so many bytes by a way to the log.
+func (t *Target) readLogBy(ctx context.Context, from json.RawMessage, open func(serverLog, *pgx.Conn) (logSource, error), budget int64) SecurityResult {
 	result := SecurityResult{Check: LogCheck}
-	reading, said, err := t.readLog(ctx, from)
+	reading, said, err := t.readLog(ctx, from, open, budget)
 	var cannot unreadable
 	switch {
 	case errors.As(err, &cannot):
@@ -90,9 +95,9 @@ type serverLog struct {
 	PID         uint32
 	Role        string
 	Reader, Raw bool // functions that the role may call
+	MayAsk      bool // which file is written now
 	format      string
-	current     string // the file that is written now
-	files       []logFile
+	files       []logFile // at least one, the one that is written now last
 }
 
 type logFile struct {
@@ -101,7 +106,7 @@ type logFile struct {
 	Modified time.Time
 }
 
-func (t *Target) readLog(ctx context.Context, from json.RawMessage) (LogReading, []string, error) {
+func (t *Target) readLog(ctx context.Context, from json.RawMessage, open func(serverLog, *pgx.Conn) (logSource, error), budget int64) (LogReading, []string, error) {
 	conn, err := t.pool.Acquire(ctx)
 	if err != nil {
 		return LogReading{}, nil, fmt.Errorf("reach target %s: %w", t.Name, plain(err))
@@ -115,11 +120,11 @@ func (t *Target) readLog(ctx context.Context, from json.RawMessage) (LogReading,
 	if err != nil {
 		return LogReading{}, nil, unreadable(fmt.Sprintf("log_timezone is %q, which the worker does not know: set it to UTC or to a name like Europe/Berlin", log.Timezone))
 	}
-	source, err := log.open(conn.Conn())
+	source, err := open(log, conn.Conn())
 	if err != nil {
 		return LogReading{}, nil, err
 	}
-	reader := logReader{source: source, format: log.format, files: log.files, budget: lookBudget, logins: newLogins(log.format, zone)}
+	reader := logReader{source: source, format: log.format, files: log.files, budget: budget, logins: newLogins(log.format, zone)}
 	return reader.read(ctx, from)
 }
 
@@ -129,7 +134,7 @@ const describeLogSQL = `
 	       EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 	                WHERE n.nspname = 'onevault' AND p.proname = 'read_logins'
 	                  AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')),
-	       has_function_privilege('pg_read_binary_file(text, bigint, bigint)', 'EXECUTE')`
+	       has_function_privilege('pg_read_binary_file(text, bigint, bigint)', 'EXECUTE'), has_function_privilege('pg_current_logfile(text)', 'EXECUTE')`
 
 // describeLog finds the log that can be read, and its files, the one that is written now last.
 func describeLog(ctx context.Context, conn *pgx.Conn) (serverLog, error) {
@@ -146,32 +151,37 @@ func describeLog(ctx context.Context, conn *pgx.Conn) (serverLog, error) {
 		return log, unreadable(fmt.Sprintf("role %s does not see where the log is: GRANT pg_monitor TO %s", quoted, quoted))
 	}
 	if err := conn.QueryRow(ctx, describeLogSQL).Scan(&log.Version, &log.Destination, &log.Collected, &log.Directory, &log.DataDir,
-		&log.Timezone, &log.PID, &log.Role, &log.Reader, &log.Raw); err != nil {
+		&log.Timezone, &log.PID, &log.Role, &log.Reader, &log.Raw, &log.MayAsk); err != nil {
 		return log, err
 	}
-	formats := []string{"jsonlog", "csvlog"}
-	if log.Version < 15 {
-		formats = formats[1:]
+	suffix := ""
+	switch destinations := splitList(log.Destination); {
+	case !log.Collected:
+	case slices.Contains(destinations, "jsonlog"): // PostgreSQL 15 and newer
+		log.format, suffix = "jsonlog", ".json"
+	case slices.Contains(destinations, "csvlog"):
+		log.format, suffix = "csvlog", ".csv"
 	}
-	for _, format := range formats {
-		var current *string
-		if err := conn.QueryRow(ctx, "SELECT pg_current_logfile($1)", format).Scan(&current); err != nil {
-			return log, err
-		}
-		if current != nil {
-			log.format, log.current = format, filepath.Base(*current)
-			break
-		}
-	}
-	if log.format == "" {
+	if suffix == "" {
 		return log, log.cannotTell()
 	}
-	rows, err := conn.Query(ctx, "SELECT name, size, modification FROM pg_ls_logdir() WHERE name LIKE $1 ORDER BY name = $2, modification, name",
-		map[string]string{"jsonlog": "%.json", "csvlog": "%.csv"}[log.format], log.current)
+	// Files are ordered by when they were written last, to the second, and then by their names, which tell the
+	// time as a rule. Where the role may ask which one is written now, that is the last (pg_monitor may from
+	// PostgreSQL 17 on).
+	var current *string
+	if log.MayAsk {
+		if err := conn.QueryRow(ctx, "SELECT regexp_replace(pg_current_logfile($1), '^.*[/\\\\]', '')", log.format).Scan(&current); err != nil {
+			return log, err
+		}
+	}
+	rows, err := conn.Query(ctx, "SELECT name, size, modification FROM pg_ls_logdir() WHERE right(name, length($1)) = $1 ORDER BY name IS NOT DISTINCT FROM $2, modification, name COLLATE \"C\"", suffix, current)
 	if err != nil {
 		return log, err
 	}
 	log.files, err = pgx.CollectRows(rows, pgx.RowToStructByPos[logFile])
+	if err == nil && len(log.files) == 0 {
+		err = unreadable(fmt.Sprintf("failed log-ins are not looked for: there is no %s file in %s yet", suffix, log.Directory))
+	}
 	return log, err
 }
 
@@ -199,7 +209,7 @@ func (log serverLog) open(conn *pgx.Conn) (logSource, error) {
 	}
 	here := "the worker runs on another host"
 	if backendIsHere(log.PID) {
-		file, err := os.Open(filepath.Join(directory, log.current))
+		file, err := os.Open(filepath.Join(directory, log.files[len(log.files)-1].Name))
 		if err == nil {
 			return localLog(directory), file.Close()
 		}
@@ -371,19 +381,15 @@ func (r *logReader) read(ctx context.Context, from json.RawMessage) (LogReading,
 
 // end is the first position: what stands in the log before anybody looked is no news.
 func (r *logReader) end(ctx context.Context) (LogPosition, error) {
-	position := LogPosition{Format: r.format}
-	if len(r.files) == 0 {
-		return position, nil
-	}
 	last := r.files[len(r.files)-1]
-	position.File, position.Offset, position.Modified = last.Name, last.Size, last.Modified.UTC()
+	position := LogPosition{Format: r.format, File: last.Name, Offset: last.Size, Modified: last.Modified.UTC()}
 	return position, r.setHead(ctx, &position)
 }
 
 func (r *logReader) setHead(ctx context.Context, p *LogPosition) (err error) {
 	p.HeadLength = int(min(headLength, p.Offset))
 	p.Head = ""
-	if p.HeadLength > 0 && p.File != "" {
+	if p.HeadLength > 0 {
 		p.Head, err = r.source.head(ctx, p.File, p.HeadLength)
 	}
 	return err
@@ -406,7 +412,7 @@ func (r *logReader) queue(ctx context.Context, p LogPosition) ([]queued, error) 
 		r.logins.after = p.LastAt
 		at = -1
 		after = func(f logFile) bool { return !f.Modified.Before(p.Modified) }
-	case at < 0 && p.File != "":
+	case at < 0:
 		r.said = append(r.said, p.File+" is gone; what came into it after the last look was not read")
 	}
 	var list []queued
@@ -464,7 +470,7 @@ func (r *logReader) readFile(ctx context.Context, p *LogPosition, file logFile) 
 		whole := piece.read == int64(length) // there may be more
 		if piece.consumed == 0 && whole {
 			if length < largestPiece {
-				length *= 8
+				length *= 4
 				continue
 			}
 			r.said = append(r.said, fmt.Sprintf("%s has a record of more than %d MB; what follows in it was not read", file.Name, largestPiece>>20))

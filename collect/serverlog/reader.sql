@@ -14,9 +14,11 @@ CREATE OR REPLACE FUNCTION onevault.read_logins(
     SET search_path = pg_catalog, pg_temp
     AS $reader$
 DECLARE
-    v_path text := current_setting('log_directory') || '/' || p_file;
-    v_raw  bytea;
-    v_csv  boolean := p_file LIKE '%.csv';
+    v_path  text := current_setting('log_directory') || '/' || p_file;
+    v_raw   bytea;
+    v_csv   boolean := p_file LIKE '%.csv';
+    v_text  text;
+    v_lines bigint;
 BEGIN
     -- A file of the log directory by its bare name, and no other: the reader is no way to other files.
     IF p_file !~ '^[A-Za-z0-9][A-Za-z0-9_.-]*\.(json|csv)$' OR p_file LIKE '%..%'
@@ -32,13 +34,15 @@ BEGIN
     END IF;
     v_raw := pg_read_binary_file(v_path, p_offset, p_length);
     bytes_read := length(v_raw);
+    v_text := encode(v_raw, 'escape');  -- bytes of any encoding, written as text
+    v_lines := length(v_text) - length(replace(v_text, E'\n', ''));
 
-    -- Bytes of any encoding are written as text; a record of csvlog may have lines, and ends where every quote
-    -- is closed.
+    -- A record of csvlog may have lines, and ends where every quote is closed. What follows the last end of a
+    -- line is not whole.
     WITH line AS (
         SELECT t.text, t.n, sum(length(t.text) - length(replace(t.text, '"', ''))) OVER (ORDER BY t.n) % 2 = 1 AND v_csv AS in_quotes,
-               t.n = max(t.n) OVER () AS cut_off
-          FROM string_to_table(encode(v_raw, 'escape'), E'\n') WITH ORDINALITY AS t (text, n)
+               t.n > v_lines AS cut_off
+          FROM string_to_table(v_text, E'\n') WITH ORDINALITY AS t (text, n)
     ),
     numbered AS (
         SELECT l.*, count(*) FILTER (WHERE NOT l.in_quotes) OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS record
