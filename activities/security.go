@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"onevault/collect"
 	"onevault/vault"
 )
 
@@ -79,8 +78,7 @@ func (s *Security) DetectSecurityEvents(ctx context.Context, in DetectSecurityEv
 	if err != nil {
 		return out, classify(err)
 	}
-	out.Counts, out.Findings, out.Events = run.Counts, run.Findings, run.Events
-	out.Skipped, out.Failed = problemsOf(results)
+	out.Counts, out.Findings, out.Events, out.Skipped, out.Failed = run.Counts, run.Findings, run.Events, run.Skipped, run.Failed
 	return out, nil
 }
 
@@ -101,17 +99,4 @@ func (s *Security) callReplaced(ctx context.Context, out *DetectSecurityEventsOu
 	out.Problem = err.Error()
 	s.Log.Warn("the function in the place of ours failed, our own checks run on", "function", vault.SecurityDetector, "error", err)
 	return s.Vault.RecordDetectorFailure(ctx, vaultTarget, vault.SecurityDetector, time.Now(), err)
-}
-
-func problemsOf(results []collect.SecurityResult) (skipped, failed map[string]string) {
-	skipped, failed = map[string]string{}, map[string]string{}
-	for _, r := range results {
-		if r.Skipped != "" {
-			skipped[r.Check] = r.Skipped
-		}
-		if r.Failed != "" {
-			failed[r.Check] = r.Failed
-		}
-	}
-	return skipped, failed
 }

@@ -332,7 +332,7 @@ type logReader struct {
 }
 
 func (r *logReader) read(ctx context.Context, from json.RawMessage) (LogReading, []string, error) {
-	reading := LogReading{From: from}
+	reading := LogReading{From: from, Failures: []LoginCount{}, Successes: []LoginCount{}} // [], not null
 	position, err := parsePosition(from)
 	if err != nil {
 		return reading, nil, err

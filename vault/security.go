@@ -63,17 +63,19 @@ func (s *Store) LogPosition(ctx context.Context, target string) (json.RawMessage
 
 // SecurityRun is what recording a look at a target came to.
 type SecurityRun struct {
-	Findings int             `json:"findings"`
-	Events   int             `json:"new_events"` // versions of events that were written
-	Counts   []SecurityCount `json:"counts,omitempty"`
+	Findings int
+	Events   int               // versions of events that were written
+	Skipped  map[string]string // checks that do not apply, or looked at a part only: why
+	Failed   map[string]string // checks that failed, on the target or in the vault: why
+	Counts   []SecurityCount   // events that are not settled
 }
 
 // RecordSecurity writes one look at a target: what each check found (as monitoring.record_security_results
 // takes it), what was skipped and what failed. Looking again adds what is new.
 func (s *Store) RecordSecurity(ctx context.Context, target string, at time.Time, results json.RawMessage, took time.Duration) (SecurityRun, error) {
 	run, err := one(ctx, s, func(row pgx.CollectableRow) (run SecurityRun, err error) {
-		return run, row.Scan(&run.Findings, &run.Events)
-	}, "SELECT findings, new_events FROM monitoring.record_security_results($1, $2, $3, $4)", target, at, results, float64(took.Microseconds())/1000)
+		return run, row.Scan(&run.Findings, &run.Events, &run.Skipped, &run.Failed)
+	}, "SELECT findings, new_events, skipped, failed FROM monitoring.record_security_results($1, $2, $3, $4)", target, at, results, float64(took.Microseconds())/1000)
 	if err != nil {
 		return SecurityRun{}, fmt.Errorf("record the security events of %s: %w", target, err)
 	}

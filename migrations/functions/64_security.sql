@@ -280,7 +280,7 @@ BEGIN
             )
             SELECT r.name, count(*) AS objects, array_agg(r.object ORDER BY r.object) AS names,
                    (ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'])[min(array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], r.severity::text))] AS severity,
-                   (array_agg(r.finding) FILTER (WHERE r.finding IS NOT NULL))[1] AS example,
+                   (array_agg(r.finding ORDER BY r.rank) FILTER (WHERE r.how <> 'gone'))[1] AS example,
                    jsonb_agg(jsonb_strip_nulls(jsonb_build_object('object', r.object, 'how', r.how, 'before_and_after', r.parts)) ORDER BY r.rank)
                        FILTER (WHERE r.rank <= 50) AS changes
               FROM ranked r
@@ -612,26 +612,28 @@ COMMENT ON FUNCTION monitoring.unsettled_security_events(text, timestamptz) IS
     'The events of a target that are not settled, by type: those that last, and those of the last hour.';
 
 CREATE OR REPLACE FUNCTION monitoring.record_security_results(
-    p_target text, p_at timestamptz, p_results jsonb, p_duration_ms numeric, OUT findings integer, OUT new_events integer)
+    p_target text, p_at timestamptz, p_results jsonb, p_duration_ms numeric,
+    OUT findings integer, OUT new_events integer, OUT skipped jsonb, OUT failed jsonb)
     LANGUAGE plpgsql
     AS $$
+#variable_conflict use_variable
 DECLARE
     v_result  jsonb;
     v_check   text;
     v_ran     text[] := '{}';
-    v_skipped jsonb := '{}';
-    v_failed  jsonb := '{}';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('onevault.security/' || p_target, 0));
     findings := 0;
     new_events := 0;
+    skipped := '{}';
+    failed := '{}';
     FOR v_result IN SELECT r FROM jsonb_array_elements(p_results) AS r ORDER BY r ->> 'check' LOOP
         v_check := v_result ->> 'check';
         IF v_result ? 'skipped' THEN
-            v_skipped := v_skipped || jsonb_build_object(v_check, v_result -> 'skipped');
+            skipped := skipped || jsonb_build_object(v_check, v_result -> 'skipped');
         END IF;
         IF v_result ? 'failed' THEN
-            v_failed := v_failed || jsonb_build_object(v_check, v_result -> 'failed');
+            failed := failed || jsonb_build_object(v_check, v_result -> 'failed');
         ELSIF v_result ? 'findings' OR v_result ? 'reading' THEN
             BEGIN
                 IF v_result ? 'reading' THEN
@@ -644,16 +646,16 @@ BEGIN
                 v_ran := v_ran || v_check;
             EXCEPTION WHEN OTHERS THEN
                 -- One check that fails hides nothing that the others find.
-                v_failed := v_failed || jsonb_build_object(v_check, SQLERRM);
+                failed := failed || jsonb_build_object(v_check, SQLERRM);
             END;
         END IF;
     END LOOP;
     INSERT INTO monitoring.security_detection (target_name, detected_at, detector, findings, new_events, ran, skipped, failed, duration_ms)
-    VALUES (p_target, p_at, 'monitoring.detect_known_security_events', findings, new_events, v_ran, v_skipped, v_failed, p_duration_ms);
+    VALUES (p_target, p_at, 'monitoring.detect_known_security_events', findings, new_events, v_ran, skipped, failed, p_duration_ms);
 END
 $$;
 COMMENT ON FUNCTION monitoring.record_security_results(text, timestamptz, jsonb, numeric) IS
-    'Records one look at a target: [{check, findings | reading, skipped, failed}]. What a check found becomes events, and the look itself is a row of security_detection, with what could not be looked for and why.';
+    'Records one look at a target: [{check, findings | reading, skipped, failed}], and returns what came of it. What a check found becomes events, and the look itself is a row of security_detection, with what could not be looked for and why.';
 
 CREATE OR REPLACE FUNCTION monitoring.detect_known_security_events(p_target text DEFAULT 'local')
     RETURNS TABLE (event_type varchar(100), event_count integer, severity varchar(20))
