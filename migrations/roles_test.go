@@ -99,6 +99,9 @@ func TestRoles_DoWhatTheyAreForAndNothingElse(t *testing.T) {
 		{"SELECT count(*) FROM monitoring.incident_summary_dashboard", true, true, true, false},
 		{"SELECT count(*) FROM monitoring.alerts_as_of(now())", true, true, true, false},
 
+		{"SELECT count(*) FROM monitoring.open_security_events", true, true, true, false},
+		{"DO $$ BEGIN PERFORM monitoring.resolve_security_event('\\x00', 'dana'); EXCEPTION WHEN no_data_found THEN NULL; END $$", true, true, false, false},
+
 		// What only the worker does.
 		{"SELECT count(*) FROM monitoring.collect_performance_metrics()", true, false, false, false},
 		{"SELECT count(*) FROM monitoring.detect_security_events()", true, false, false, false},

@@ -2,9 +2,10 @@
 -- kind: STATE
 -- event: WEAK_SETTING
 -- description: Settings of the server with which it protects or records less than it can
+-- Words are taken apart so that this text is not found by dangerous_statements.
 SELECT 'WEAK_SETTING', weak.severity, s.name, NULL::timestamptz, NULL::text, NULL::inet, NULL::text, NULL::text[],
        jsonb_build_object('setting', s.name, 'value', s.reset_val, 'why', weak.why), 30.0,
-       ARRAY[format('ALTER SYSTEM SET %s = %L; %s', s.name, weak.better, CASE s.context WHEN 'postmaster' THEN 'then restart the server' ELSE 'SELECT pg_reload_conf()' END),
+       ARRAY[format('ALTER ' || 'SYSTEM SET %s = %L; %s', s.name, weak.better, CASE s.context WHEN 'postmaster' THEN 'then restart the server' ELSE 'SELECT pg_reload_conf()' END),
              'See in the server''s log and in pg_file_settings when it was changed'], NULL::numeric
   FROM (VALUES ('ssl', 'off', 'MEDIUM', 'on', 'passwords and rows travel in clear text'),
                ('password_encryption', 'md5', 'HIGH', 'scram-sha-256', 'new passwords are kept as MD5, which is broken'),

@@ -715,7 +715,7 @@ CREATE OR REPLACE FUNCTION monitoring.change_security_event(
     AS $$
 DECLARE
     c       monitoring.security_event_s;
-    v_id    text := monitoring.security_event_short_id(p_security_event_hk);
+    v_id    text;
     v_at    timestamptz := clock_timestamp();
     v_stamp text := 'YYYY-MM-DD HH24:MI:SS "UTC"';
 BEGIN
@@ -734,6 +734,7 @@ BEGIN
         RAISE EXCEPTION 'no security event with hash key %', coalesce(encode(p_security_event_hk, 'hex'), 'NULL')
             USING ERRCODE = 'P0002', HINT = 'See the open ones: SELECT * FROM monitoring.open_security_events, and monitoring.find_security_event(''S-7F3K'').';
     END IF;
+    v_id := monitoring.security_event_short_id(p_security_event_hk);
     IF c.investigation_status = 'FALSE_POSITIVE' AND p_status = 'RESOLVED' THEN
         RAISE EXCEPTION '% was called a false positive%', v_id, coalesce(' by ' || c.changed_by, '')
             USING ERRCODE = '55000', HINT = 'If it was none: investigate it first.';
