@@ -197,7 +197,7 @@ func (a *app) createIncident(ctx context.Context, n vault.NewIncident, ids, even
 	}
 	return a.printIncident(made.Incident, created, func() string {
 		if created {
-			return fmt.Sprintf("created %s, %s, of %s", made.ID, made.Priority, whatOf(len(ids), len(events)))
+			return fmt.Sprintf("created %s, %s, of %s", made.ID, made.Priority, whatOf(made.Alerts, distinctEvents(n.Events)))
 		}
 		of := "events"
 		if len(ids) > 0 {
@@ -206,6 +206,14 @@ func (a *app) createIncident(ctx context.Context, n vault.NewIncident, ids, even
 		return fmt.Sprintf("%s of these %s was created by %s %s ago already (%s)", made.ID, of, made.CreatedBy,
 			output.Age(a.now(), made.CreatedAt), made.Title)
 	})
+}
+
+func distinctEvents(events []vault.SecurityEvent) int {
+	keys := map[string]bool{}
+	for _, event := range events {
+		keys[event.Key] = true
+	}
+	return len(keys)
 }
 
 // whatOf counts what an incident is of.
