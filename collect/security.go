@@ -258,18 +258,19 @@ func (c SecurityCheck) Bounded() string {
 	return "SELECT * FROM (\n" + c.SQL + "\n) AS finding (" + strings.Join(SecurityColumns, ", ") + ") LIMIT " + strconv.Itoa(maxFindings+1)
 }
 
-// SearchPathSQL sets the search_path of a check for its transaction: nothing in it can be shadowed by a
-// schema in which others may create objects, and every name is written with its schema. $1: with the schema
-// of pg_stat_statements, wherever that was put. The vault's functions do the same.
-const SearchPathSQL = `
-	SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', (
+// prepareCheck sets the search_path of a check for its transaction: nothing in it can be shadowed by a schema
+// in which others may create objects, and every name is written with its schema. $1: with the schema of
+// pg_stat_statements, wherever that was put. Memory for sorting, so that a catalog of ten thousand tables
+// needs hardly any temporary file.
+const prepareCheck = `
+	SELECT pg_catalog.set_config('work_mem', '32MB', true), pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', (
 	           SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
 	            WHERE $1 AND e.extname OPERATOR(pg_catalog.=) 'pg_stat_statements' AND n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog')), true)`
 
 // readOnly runs something in a read-only transaction with the search_path of a check.
 func readOnly(ctx context.Context, conn *pgx.Conn, statements bool, do func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, SearchPathSQL, statements); err != nil {
+		if _, err := tx.Exec(ctx, prepareCheck, statements); err != nil {
 			return err
 		}
 		return do(tx)

@@ -433,7 +433,7 @@ func TestSecurity_ChangesOfASchemaAreOneEventThatNamesTheObjects(t *testing.T) {
 	}
 	if got := value[string](t, db, `
 		SELECT jsonb_path_query_first(event_details, '$.changes[*] ? (@.object == "table app.kept").before_and_after')::text
-		  FROM monitoring.security_event_s WHERE event_details ->> 'where' = 'app' AND event_type = 'SCHEMA_CHANGED'`); got != `{"row_security": ["falsefalse", "truefalse"]}` {
+		  FROM monitoring.security_event_s WHERE event_details ->> 'where' = 'app' AND event_type = 'SCHEMA_CHANGED'`); got != `{"row_security": ["off", "on"]}` {
 		t.Errorf("of the table that changed it is told %s", got)
 	}
 }

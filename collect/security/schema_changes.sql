@@ -4,10 +4,10 @@
 -- description: Tables, views, routines, extensions and event triggers that came, went or changed, and which part of them
 -- A short hash for each part of each object; partitions follow their table and are left out. Of more than
 -- 15000 objects only a hash for each schema is kept.
-WITH relation AS (
+WITH relation AS MATERIALIZED (
     SELECT c.oid, n.nspname::text AS schema,
            format('%s %I.%I', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'table' END, n.nspname, c.relname) AS object,
-           jsonb_build_object('owner', pg_get_userbyid(c.relowner), 'row_security', c.relrowsecurity::text || c.relforcerowsecurity, 'options', array_to_string(c.reloptions, ',')) AS state
+           c.relowner, CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' ELSE 'off' END AS row_security, array_to_string(c.reloptions, ',') AS options
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
@@ -15,40 +15,46 @@ WITH relation AS (
 ),
 part AS (
     SELECT a.attrelid AS oid, 'columns' AS name,
-           string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, a.attidentity, md5(d.adbin::text)), ',' ORDER BY a.attnum) AS text
-      FROM pg_attribute a
+           left(md5(string_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, a.attidentity, md5(d.adbin::text)), ',' ORDER BY a.attnum)), 12) AS hash
+      FROM relation r
+      JOIN pg_attribute a ON a.attrelid = r.oid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attnum > 0 AND NOT a.attisdropped
      GROUP BY a.attrelid
     UNION ALL
-    SELECT k.conrelid, 'constraints', string_agg(concat_ws(' ', k.conname, k.contype, k.convalidated, k.conkey, k.confrelid, k.confkey, md5(k.conbin::text)), ',' ORDER BY k.conname)
+    SELECT k.conrelid, 'constraints', left(md5(string_agg(concat_ws(' ', k.conname, k.contype, k.convalidated, k.conkey, k.confrelid, k.confkey, md5(k.conbin::text)), ',' ORDER BY k.conname)), 12)
       FROM pg_constraint k
      WHERE k.conrelid <> 0
      GROUP BY k.conrelid
     UNION ALL
-    SELECT i.indrelid, 'indexes', string_agg(concat_ws(' ', c.relname, i.indisunique, i.indkey, i.indclass, md5(i.indexprs::text), md5(i.indpred::text)), ',' ORDER BY c.relname)
-      FROM pg_index i
+    SELECT i.indrelid, 'indexes', left(md5(string_agg(concat_ws(' ', c.relname, i.indisunique, i.indkey, i.indclass, md5(i.indexprs::text), md5(i.indpred::text)), ',' ORDER BY c.relname)), 12)
+      FROM relation r
+      JOIN pg_index i ON i.indrelid = r.oid
       JOIN pg_class c ON c.oid = i.indexrelid
      GROUP BY i.indrelid
     UNION ALL
-    SELECT g.tgrelid, 'triggers', string_agg(concat_ws(' ', g.tgname, g.tgfoid, g.tgtype, g.tgenabled, md5(g.tgqual::text)), ',' ORDER BY g.tgname)
+    SELECT g.tgrelid, 'triggers', left(md5(string_agg(concat_ws(' ', g.tgname, g.tgfoid, g.tgtype, g.tgenabled, md5(g.tgqual::text)), ',' ORDER BY g.tgname)), 12)
       FROM pg_trigger g
      WHERE NOT g.tgisinternal
      GROUP BY g.tgrelid
     UNION ALL
-    SELECT p.polrelid, 'policies', string_agg(concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles, md5(p.polqual::text), md5(p.polwithcheck::text)), ',' ORDER BY p.polname)
+    SELECT p.polrelid, 'policies', left(md5(string_agg(concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles, md5(p.polqual::text), md5(p.polwithcheck::text)), ',' ORDER BY p.polname)), 12)
       FROM pg_policy p
      GROUP BY p.polrelid
     UNION ALL
-    SELECT r.ev_class, 'rules', string_agg(concat_ws(' ', r.rulename, r.ev_type, r.ev_enabled, md5(r.ev_action::text)), ',' ORDER BY r.rulename)
-      FROM pg_rewrite r
-     GROUP BY r.ev_class
+    SELECT w.ev_class, 'rules', left(md5(string_agg(concat_ws(' ', w.rulename, w.ev_type, w.ev_enabled, md5(w.ev_action::text)), ',' ORDER BY w.rulename)), 12)
+      FROM relation r
+      JOIN pg_rewrite w ON w.ev_class = r.oid
+     GROUP BY w.ev_class
+),
+parts AS (
+    SELECT p.oid, jsonb_object_agg(p.name, p.hash) AS hashes FROM part p GROUP BY p.oid
 ),
 found AS (
-    SELECT r.schema, r.object, r.state || coalesce(jsonb_object_agg(p.name, left(md5(p.text), 12)) FILTER (WHERE p.name IS NOT NULL), '{}') AS state
+    SELECT r.schema, r.object,
+           jsonb_build_object('owner', pg_get_userbyid(r.relowner), 'row_security', r.row_security, 'options', r.options) || coalesce(p.hashes, '{}') AS state
       FROM relation r
-      LEFT JOIN part p ON p.oid = r.oid
-     GROUP BY r.oid, r.schema, r.object, r.state
+      LEFT JOIN parts p ON p.oid = r.oid
     UNION ALL
     SELECT n.nspname::text, 'routine ' || p.oid::regprocedure,
            jsonb_build_object('owner', pg_get_userbyid(p.proowner), 'security_definer', p.prosecdef, 'settings', array_to_string(p.proconfig, ','),
