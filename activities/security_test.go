@@ -2,6 +2,7 @@ package activities
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,15 +46,31 @@ func ask[T any](t *testing.T, store *vault.Store, sql string, args ...any) []T {
 	return list
 }
 
-func looker(store *vault.Store) (*Security, *safeBuffer) {
+// looker looks at the vault's own server, and at other servers by their names.
+func looker(t *testing.T, store *vault.Store, others map[string]string) (*Security, *safeBuffer) {
+	t.Helper()
+	targets := map[string]*collect.Target{}
+	others = maps.Clone(others)
+	if others == nil {
+		others = map[string]string{}
+	}
+	others["local"] = store.Pool().Config().ConnString()
+	for name, address := range others {
+		target, err := collect.OpenTarget(name, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(target.Close)
+		targets[name] = target
+	}
 	log := new(safeBuffer)
-	return &Security{Vault: store, Log: slog.New(slog.NewTextHandler(log, nil))}, log
+	return &Security{Vault: store, Collection: &Collection{Vault: store, Targets: targets}, Log: slog.New(slog.NewTextHandler(log, nil))}, log
 }
 
 func TestDetectSecurityEvents_RunsTheGuidesFunctionWhileItIsOurs(t *testing.T) {
 	t.Parallel()
 	store := vaultAt(t, pgtest.DB(t))
-	security, log := looker(store)
+	security, log := looker(t, store, nil)
 	out, err := security.DetectSecurityEvents(t.Context(), DetectSecurityEventsInput{Target: "local"})
 	if err != nil || out.Replaced || out.Problem != "" || log.String() != "" {
 		t.Errorf("%+v, %v, logged %s", out, err, log)
@@ -67,7 +84,7 @@ func TestDetectSecurityEvents_RunsTheGuidesFunctionWhileItIsOurs(t *testing.T) {
 func TestDetectSecurityEvents_TheGuidesFunctionInThePlaceOfOursStopsNothing(t *testing.T) {
 	t.Parallel()
 	store := vaultAt(t, pgtest.DB(t))
-	security, log := looker(store)
+	security, log := looker(t, store, nil)
 	text, err := os.ReadFile(filepath.Join("..", "migrations", "testdata", "guide", "08_create_security_event_detection_function.sql"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,12 +122,21 @@ func TestDetectSecurityEvents_TheGuidesFunctionInThePlaceOfOursStopsNothing(t *t
 	if !strings.Contains(log.String(), "our own checks run on") {
 		t.Errorf("logged %s", log)
 	}
-	last, err := store.LastDetections(t.Context(), "local")
+	failures, err := store.DetectorFailures(t.Context(), "local")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(last[vault.SecurityDetector].Failed[""], "the audit table is gone") || last[vault.KnownDetector].At.IsZero() || len(last[vault.KnownDetector].Failed) > 0 {
-		t.Errorf("recorded %+v", last)
+	if !strings.Contains(failures[vault.SecurityDetector].Reason, "the audit table is gone") || len(failures) != 1 {
+		t.Errorf("recorded %+v", failures)
+	}
+	status, err := store.SecurityStatus(t.Context(), "local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range status {
+		if check.Failed != "" {
+			t.Errorf("the check %s fails: %s", check.Check, check.Failed)
+		}
 	}
 	// Ours are there beside theirs, and ours once.
 	kinds := ask[string](t, store, `
@@ -125,7 +151,7 @@ func TestDetectSecurityEvents_TheGuidesFunctionInThePlaceOfOursStopsNothing(t *t
 func TestDetectSecurityEvents_ADroppedFunctionIsSaid(t *testing.T) {
 	t.Parallel()
 	store := vaultAt(t, pgtest.DB(t))
-	security, _ := looker(store)
+	security, _ := looker(t, store, nil)
 	execute(t, store, "DROP FUNCTION monitoring.detect_security_events()")
 	out, err := security.DetectSecurityEvents(t.Context(), DetectSecurityEventsInput{Target: "local"})
 	if err != nil || !strings.Contains(out.Problem, "does not exist") {
@@ -138,7 +164,7 @@ func TestDetectSecurityEvents_ADroppedFunctionIsSaid(t *testing.T) {
 
 func TestDetectSecurityEvents_AVaultThatIsDownIsAnError(t *testing.T) {
 	t.Parallel()
-	security, _ := looker(deadVault(t))
+	security, _ := looker(t, deadVault(t), nil)
 	if _, err := security.DetectSecurityEvents(t.Context(), DetectSecurityEventsInput{Target: "local"}); err == nil {
 		t.Error("nobody looked, and nobody is told")
 	}

@@ -68,8 +68,7 @@ type Variant struct {
 
 // Versions that the catalogue knows. A newer server gets the variant whose range is open.
 const (
-	oldestVersion = 14
-	openVersion   = 999
+	openVersion = 999
 	// maxLabelledRows bounds the series of one query where its file says nothing.
 	maxLabelledRows = 50
 	maxRows         = 200
@@ -306,7 +305,7 @@ func perSeconds(unit string) int {
 
 // variants reads what stands below the header.
 func (p *parser) variants(lines []string) error {
-	current := Variant{From: oldestVersion, To: openVersion}
+	current := Variant{From: oldestMajor, To: openVersion}
 	var body []string
 	begun := false
 	end := func() error {

@@ -188,6 +188,12 @@ func allScripts() ([]script, error) {
 		}
 		scripts = append(scripts, script{name: entry.Name(), text: string(text)})
 	}
+	security, err := securityFunctions()
+	if err != nil {
+		return nil, err
+	}
+	scripts = append(scripts, security)
+	slices.SortFunc(scripts, func(a, b script) int { return strings.Compare(a.name, b.name) })
 	return scripts, nil
 }
 
@@ -286,3 +292,54 @@ func quoteAll(names []string) string {
 
 // quote makes an SQL literal of our own embedded text; nothing from outside comes here.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// securityFunctions turns the files of collect/security into the functions monitoring.security_<check>(), so
+// that psql and the worker look with the same text. A check that cannot look raises 0A000 with the reason.
+func securityFunctions() (script, error) {
+	checks, err := collect.SecurityChecks()
+	if err != nil {
+		return script{}, err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, `
+CREATE OR REPLACE FUNCTION monitoring.security_obstacle(
+    p_tables text[], p_columns text[], p_functions text[], p_roles text[], p_oldest integer, p_newest integer) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog AS $security$
+%s
+$security$;
+COMMENT ON FUNCTION monitoring.security_obstacle(text[], text[], text[], text[], integer, integer) IS 'Why a security check cannot look at this server, with what to do about it; NULL: it can.';
+DELETE FROM monitoring.security_check;
+INSERT INTO monitoring.security_check (check_name, kind, event_types, description) VALUES
+    (%s, %s, ARRAY['LOGIN_FAILURE', 'BRUTE_FORCE', 'LOGIN_AFTER_FAILURES', 'PASSWORD_SPRAY', 'DISTRIBUTED_BRUTE_FORCE'],
+     'Log-ins that fail, by the server''s own log; read by the worker');
+`, collect.ObstacleSQL(), quote(collect.LogCheck), quote(collect.KindLog))
+	for _, check := range checks {
+		statements := ""
+		if check.ReadsStatements() {
+			statements = "\n    PERFORM set_config('search_path', concat_ws(', ', 'pg_catalog', (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements')), true);"
+		}
+		fmt.Fprintf(&text, `
+CREATE OR REPLACE FUNCTION monitoring.security_%[1]s() RETURNS SETOF monitoring.security_finding
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $security$
+DECLARE
+    v_obstacle text := monitoring.security_obstacle(ARRAY[%[2]s]::text[], ARRAY[%[3]s]::text[], ARRAY[%[4]s]::text[], ARRAY[%[5]s]::text[], %[6]d, %[7]d);
+BEGIN
+    IF v_obstacle IS NOT NULL THEN
+        RAISE EXCEPTION '%%', v_obstacle USING ERRCODE = '0A000';
+    END IF;%[8]s
+    RETURN QUERY EXECUTE $check$
+SELECT q.event_type::varchar(100), q.severity::varchar(20), q.object::text, q.happened_at::timestamptz, q.username::varchar(100), q.source_ip::inet,
+       q.database_name::varchar(100), q.affected_tables::text[], q.details::jsonb, q.false_positive_likelihood::numeric(5,2), q.mitigation_actions::text[], q.measure::numeric
+  FROM (
+%[9]s
+) AS q
+$check$;
+END
+$security$;
+COMMENT ON FUNCTION monitoring.security_%[1]s() IS %[10]s;
+INSERT INTO monitoring.security_check (check_name, kind, event_types, description) VALUES (%[11]s, %[12]s, ARRAY[%[13]s], %[14]s);
+`, check.Name, quoteAll(check.Tables), quoteAll(check.Columns), quoteAll(check.Calls), quoteAll(check.Roles), check.Oldest, check.Newest, statements,
+			check.Bounded(), quote("Check: "+check.Description+"."), quote(check.Name), quote(check.Kind), quoteAll(check.Events), quote(check.Description))
+	}
+	return script{name: "64_security_checks", text: text.String()}, nil
+}

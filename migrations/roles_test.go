@@ -103,6 +103,8 @@ func TestRoles_DoWhatTheyAreForAndNothingElse(t *testing.T) {
 		{"SELECT monitoring.record_evidence_export('SOX', NULL, now() - interval '1 day', now(), now(), 'x', 'ALL', repeat('a', 64), repeat('b', 64), 1, 1, true, NULL, 'x')", true, true, true, false},
 		{"SELECT count(*) FROM monitoring.evidence_export_s", true, true, false, false},
 		{"INSERT INTO monitoring.evidence_export_h (evidence_export_hk, evidence_export_bk) VALUES (util.hash_binary('X'), 'X')", true, false, false, false},
+		{"SELECT count(*) FROM monitoring.open_security_events", true, true, true, false},
+		{"DO $$ BEGIN PERFORM monitoring.resolve_security_event('\\x00', 'dana'); EXCEPTION WHEN no_data_found THEN NULL; END $$", true, true, false, false},
 
 		// What only the worker does.
 		{"SELECT count(*) FROM monitoring.collect_performance_metrics()", true, false, false, false},

@@ -11,14 +11,15 @@ import (
 	"onevault/pgserver/pgtest"
 )
 
-// events lists the current events about an object: type, severity, investigation, versions.
+// events lists the current events about an object, but those of changes, which every test makes: type,
+// severity, investigation, versions.
 func events(t *testing.T, db database, object string) []string {
 	t.Helper()
 	return values[string](t, db, `
 		SELECT format('%s %s %s %s', s.event_type, s.event_severity, s.investigation_status,
 		           (SELECT count(*) FROM monitoring.security_event_s v WHERE v.security_event_hk = s.security_event_hk))
 		  FROM monitoring.security_event_s s
-		 WHERE s.load_end_date IS NULL AND s.event_details::text LIKE '%' || $1 || '%'
+		 WHERE s.load_end_date IS NULL AND s.event_details::text LIKE '%' || $1 || '%' AND NOT s.event_details ? 'changes'
 		 ORDER BY s.event_timestamp`, object)
 }
 
@@ -84,7 +85,7 @@ func TestSecurity_WhoCanBecomeSuperuserThroughAMembershipIsFound(t *testing.T) {
 	detect(t, db, "")
 	exec(t, db, "GRANT "+between+" TO "+role)
 	detect(t, db, "")
-	if got := value[string](t, db, "SELECT event_severity || ' ' || (event_details -> 'through')::text FROM monitoring.security_event_s WHERE username = $1", role); got != `HIGH ["`+super+`"]` {
+	if got := value[string](t, db, "SELECT event_severity || ' ' || (event_details -> 'through')::text FROM monitoring.security_event_s WHERE username = $1 AND event_type = 'SUPERUSER_ROLE'", role); got != `HIGH ["`+super+`"]` {
 		t.Errorf("got %s", got)
 	}
 }
@@ -104,7 +105,7 @@ func TestSecurity_OpenSchemasAndOpenDefinersAreFoundWithTheRemedy(t *testing.T) 
 	wantEvents(t, db, "everybodys.lend", "SECURITY_DEFINER_WITHOUT_SEARCH_PATH HIGH OPEN 1")
 	wantEvents(t, db, "everybodys.careful")
 	wantEvents(t, db, `"schema": "everybodys"`, "PUBLIC_CREATE_GRANT MEDIUM OPEN 1")
-	for _, remedy := range values[string](t, db, "SELECT mitigation_actions[1] FROM monitoring.security_event_s WHERE event_details::text LIKE '%everybodys%'") {
+	for _, remedy := range values[string](t, db, "SELECT mitigation_actions[1] FROM monitoring.security_event_s WHERE event_details::text LIKE '%everybodys%' AND NOT event_details ? 'changes'") {
 		exec(t, db, remedy)
 	}
 	detect(t, db, "")
@@ -119,11 +120,15 @@ func TestSecurity_ADangerousStatementIsAnEventInEachHourInWhichItRan(t *testing.
 	mine := func() []string {
 		return values[string](t, db, `
 			SELECT format('%s %s %s', event_severity, event_details ->> 'what', event_details ->> 'new_calls')
-			  FROM monitoring.security_event_s WHERE load_end_date IS NULL AND database_name = current_database() ORDER BY 1`)
+			  FROM monitoring.security_event_s WHERE load_end_date IS NULL AND database_name = current_database() AND event_type = 'DANGEROUS_STATEMENT' ORDER BY 1`)
 	}
 	// Neither the putting of the checks, nor looking, is one.
 	if got := mine(); len(got) > 0 {
 		t.Errorf("found of a fresh vault: %q", values[string](t, db, "SELECT event_details::text FROM monitoring.security_event_s WHERE database_name = current_database()"))
+	}
+	// The template of these databases was migrated on this server.
+	if own := values[string](t, db, "SELECT left(details ->> 'statement', 200) FROM monitoring.security_dangerous_statements() WHERE details ->> 'statement' ~ 'FUNCTION monitoring\\.'"); len(own) > 0 {
+		t.Errorf("the putting of our own functions is found: %q", own)
 	}
 	exec(t, db, "SELECT pg_read_file('PG_VERSION')")
 	exec(t, db, "CREATE TABLE lines (line text)")
@@ -134,7 +139,7 @@ func TestSecurity_ADangerousStatementIsAnEventInEachHourInWhichItRan(t *testing.
 		t.Errorf("found %q, want %q", got, want)
 	}
 	exec(t, db, "SELECT monitoring.detect_security_events()")
-	if n := value[int](t, db, "SELECT count(*) FROM monitoring.security_event_s WHERE database_name = current_database()"); n != 2 {
+	if n := value[int](t, db, "SELECT count(*) FROM monitoring.security_event_s WHERE database_name = current_database() AND event_type = 'DANGEROUS_STATEMENT'"); n != 2 {
 		t.Errorf("looking again made %d versions of 2", n)
 	}
 	if n := value[int](t, db, "SELECT count(*) FROM monitoring.security_event_s WHERE event_details::text LIKE '%hunter2%'"); n != 0 {
@@ -191,11 +196,11 @@ func TestSecurity_OneCheckThatCannotLookHidesNothing(t *testing.T) {
 	db := connect(t, pgtest.DB(t))
 	exec(t, db, "ALTER TABLE auth.user_auth_s DROP COLUMN last_failed_login")
 	exec(t, db, `
-		CREATE OR REPLACE FUNCTION monitoring.security_public_create(p_at timestamptz) RETURNS SETOF monitoring.security_finding
+		CREATE OR REPLACE FUNCTION monitoring.security_public_create() RETURNS SETOF monitoring.security_finding
 		    LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken by the test'; END $$`)
 	exec(t, db, "CREATE FUNCTION public.lend() RETURNS integer LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
 	exec(t, db, "SELECT monitoring.detect_security_events()")
-	wantEvents(t, db, `"function": "lend()"`, "SECURITY_DEFINER_WITHOUT_SEARCH_PATH MEDIUM OPEN 1")
+	wantEvents(t, db, `"function": "public.lend()"`, "SECURITY_DEFINER_WITHOUT_SEARCH_PATH MEDIUM OPEN 1")
 	if got := value[string](t, db, "SELECT failed::text || (skipped ->> 'failed_logins') FROM monitoring.security_detection"); !strings.Contains(got, `{"public_create": "broken by the test"}`) ||
 		!strings.Contains(got, "auth.user_auth_s lacks") {
 		t.Errorf("recorded %s", got)
@@ -227,7 +232,7 @@ func TestSecurity_ConcurrentLooksMakeNoSecondEvent(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	wantEvents(t, db, `"function": "lend()"`, "SECURITY_DEFINER_WITHOUT_SEARCH_PATH HIGH OPEN 1")
+	wantEvents(t, db, `"function": "public.lend()"`, "SECURITY_DEFINER_WITHOUT_SEARCH_PATH HIGH OPEN 1")
 }
 
 // ---------------------------------------------------------------- what conditions are given
@@ -391,5 +396,228 @@ func TestReplaced_EveryFunctionOfAFreshVaultIsKnownAndOurs(t *testing.T) {
 	}
 	if got := values[string](t, db, "SELECT function_signature FROM monitoring.replaced_functions()"); len(got) > 0 {
 		t.Errorf("replaced: %q", got)
+	}
+}
+
+// ---------------------------------------------------------------- comparing with the last look
+
+// changes lists the changes that were found in a group, as severity and the objects.
+func changes(t *testing.T, db database, eventType, group string) []string {
+	t.Helper()
+	return values[string](t, db, `
+		SELECT s.event_severity || ' ' || (SELECT string_agg((c ->> 'object') || ' ' || (c ->> 'how'), ', ' ORDER BY c ->> 'object') FROM jsonb_array_elements(s.event_details -> 'changes') AS c)
+		  FROM monitoring.security_event_s s
+		 WHERE s.load_end_date IS NULL AND s.event_type = $1 AND s.event_details ->> 'where' = $2 ORDER BY s.event_timestamp`, eventType, group)
+}
+
+func TestSecurity_ChangesOfASchemaAreOneEventThatNamesTheObjects(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	exec(t, db, "CREATE SCHEMA app")
+	exec(t, db, "CREATE TABLE app.kept (i integer)")
+	exec(t, db, "CREATE TABLE app.dropped (i integer)")
+	detect(t, db, "")
+	exec(t, db, "CREATE TABLE app.made (i integer)")
+	exec(t, db, "DROP TABLE app.dropped")
+	exec(t, db, "ALTER TABLE app.kept ENABLE ROW LEVEL SECURITY")
+	exec(t, db, "CREATE TABLE app.partitioned (i integer) PARTITION BY RANGE (i)")
+	exec(t, db, "CREATE TEMPORARY TABLE passing (i integer)")
+	detect(t, db, "")
+	detect(t, db, "")
+	// A partition follows its table.
+	exec(t, db, "CREATE TABLE app.partition PARTITION OF app.partitioned DEFAULT")
+	detect(t, db, "")
+	want := []string{"MEDIUM table app.dropped gone, table app.kept changed, table app.made appeared, table app.partitioned appeared"}
+	if got := changes(t, db, "SCHEMA_CHANGED", "app"); !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	if got := value[string](t, db, `
+		SELECT jsonb_path_query_first(event_details, '$.changes[*] ? (@.object == "table app.kept").before_and_after')::text
+		  FROM monitoring.security_event_s WHERE event_details ->> 'where' = 'app' AND event_type = 'SCHEMA_CHANGED'`); got != `{"row_security": ["off", "on"]}` {
+		t.Errorf("of the table that changed it is told %s", got)
+	}
+}
+
+func TestSecurity_AMigrationOfTheVaultIsRecordedAndWakesNobody(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	db := connect(t, address)
+	detect(t, db, "")
+	detect(t, db, "")
+	if got := values[string](t, db, "SELECT event_details::text FROM monitoring.security_event_s WHERE event_type = 'SCHEMA_CHANGED'"); len(got) > 0 {
+		t.Errorf("of a vault at rest: %q", got)
+	}
+	replaceByHand := "CREATE OR REPLACE FUNCTION monitoring.rate_performance(p_mean_ms numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 'EXCELLENT' $$"
+	exec(t, db, replaceByHand)
+	detect(t, db, "")
+	if err := migrations.Repair(t.Context(), address, nil); err != nil {
+		t.Fatal(err)
+	}
+	detect(t, db, "")
+	exec(t, db, replaceByHand)
+	detect(t, db, "")
+	const it = "routine monitoring.rate_performance(numeric) changed"
+	if got, want := changes(t, db, "SCHEMA_CHANGED", "monitoring"), []string{"MEDIUM " + it, "LOW " + it, "MEDIUM " + it}; !slices.Equal(got, want) {
+		t.Errorf("by hand, by a migration, by hand: %q, want %q", got, want)
+	}
+}
+
+func TestSecurity_AClientFromANewNetworkIsToldOnceAndAtFirstWithoutNoise(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	see := func(at string, networks ...string) {
+		t.Helper()
+		var findings []string
+		for _, network := range networks {
+			findings = append(findings, fmt.Sprintf(`{"event_type": "NEW_CLIENT_NETWORK", "severity": "HIGH", "object": "app from %s", "happened_at": %q, "username": "app",
+				"source_ip": "10.1.2.3", "details": {"network": %q}, "false_positive_likelihood": 70}`, network, at, network))
+		}
+		exec(t, db, "SELECT monitoring.record_security_results('pg-9', $1, $2, 1)", at, fmt.Sprintf(`[{"check": "client_networks", "findings": [%s]}]`, strings.Join(findings, ",")))
+	}
+	see("2026-05-01T00:00:00Z", "10.1.2.0/24")
+	see("2026-05-02T00:00:00Z", "10.1.2.0/24", "10.1.3.0/24") // within the first week
+	see("2026-05-20T00:00:00Z", "10.1.3.0/24", "10.1.4.0/24")
+	see("2026-05-20T00:15:00Z", "10.1.2.0/24", "10.1.4.0/24")
+	see("2026-12-01T00:00:00Z", "10.1.2.0/24") // nobody came from there for half a year
+	got := values[string](t, db, "SELECT event_severity || ' ' || (event_details ->> 'network') FROM monitoring.security_event_s WHERE event_type = 'NEW_CLIENT_NETWORK' ORDER BY event_timestamp")
+	if want := []string{"LOW 10.1.3.0/24", "HIGH 10.1.4.0/24", "HIGH 10.1.2.0/24"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+func TestSecurity_ALogIsCountedOnceHoweverOftenItIsRead(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	read := func(from, to, failures, successes string) {
+		t.Helper()
+		exec(t, db, "SELECT monitoring.record_security_results('pg-9', '2026-05-04T03:59:00Z', $1, 1)",
+			fmt.Sprintf(`[{"check": "server_log", "reading": {"from": %s, "to": %s, "failures": [%s], "successes": [%s]}}]`, from, to, failures, successes))
+	}
+	failure := func(source, user string, n int) string {
+		return fmt.Sprintf(`{"source": %q, "username": %q, "database": "app", "count": %d, "first": "2026-05-04T03:10:00Z", "last": "2026-05-04T03:12:00Z", "codes": {"28P01": %d}}`, source, user, n, n)
+	}
+	told := func(want ...string) {
+		t.Helper()
+		got := values[string](t, db, `
+			SELECT concat_ws(' ', event_type, event_severity, username, host(source_ip), event_details ->> 'failures') FROM monitoring.security_event_s
+			 WHERE load_end_date IS NULL ORDER BY 1`)
+		if !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	read("null", `{"offset": 0}`, "", "")
+	read(`{"offset": 0}`, `{"offset": 10}`, failure("10.0.0.1", "app", 4), "")
+	read(`{"offset": 0}`, `{"offset": 10}`, failure("10.0.0.1", "app", 4), "") // by another worker, or again
+	told("LOGIN_FAILURE LOW app 10.0.0.1 4")
+	read(`{"offset": 10}`, `{"offset": 20}`, failure("10.0.0.1", "app", 7), "")
+	told("BRUTE_FORCE HIGH app 10.0.0.1 11")
+	if n := value[int](t, db, "SELECT count(*) FROM monitoring.security_event_h"); n != 1 {
+		t.Errorf("%d events of one user, address and hour", n)
+	}
+	// From another address he logged in as always; from this one after he had failed.
+	success := `{"source": %q, "username": "app", "database": "app", "count": 1, "first": "2026-05-04T03:13:00Z", "last": "2026-05-04T03:13:00Z"}`
+	read(`{"offset": 20}`, `{"offset": 30}`, "", fmt.Sprintf(success, "10.0.0.2"))
+	told("BRUTE_FORCE HIGH app 10.0.0.1 11")
+	read(`{"offset": 30}`, `{"offset": 40}`, failure("10.0.0.1", "app", 10), fmt.Sprintf(success, "10.0.0.1"))
+	told("LOGIN_AFTER_FAILURES CRITICAL app 10.0.0.1 21")
+	// One user from many addresses, and a spray whose single tries do not flood the list.
+	var many []string
+	for i := range 5 {
+		many = append(many, failure(fmt.Sprintf("10.0.1.%d", i), "dana", 2))
+	}
+	read(`{"offset": 40}`, `{"offset": 50}`, strings.Join(many, ","), "")
+	many = nil
+	for i := range 30 {
+		many = append(many, failure("10.0.2.1", fmt.Sprint("user", i), 1))
+	}
+	read(`{"offset": 50}`, `{"offset": 60}`, strings.Join(many, ","), "")
+	got := values[string](t, db, "SELECT event_type || ' ' || count(*) FROM monitoring.security_event_s WHERE load_end_date IS NULL GROUP BY event_type ORDER BY 1")
+	if want := []string{"DISTRIBUTED_BRUTE_FORCE 1", "LOGIN_AFTER_FAILURES 1", "LOGIN_FAILURE 5", "PASSWORD_SPRAY 1"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// ---------------------------------------------------------------- what people say
+
+func TestSecurity_AFalsePositiveIsRecordedAgainAndCountsAsOne(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	exec(t, db, "CREATE SCHEMA everybodys")
+	detect(t, db, "")
+	open := func() { exec(t, db, "GRANT CREATE ON SCHEMA everybodys TO PUBLIC"); detect(t, db, "") }
+	shut := func() { exec(t, db, "REVOKE CREATE ON SCHEMA everybodys FROM PUBLIC"); detect(t, db, "") }
+	open()
+	const first = "(SELECT security_event_hk FROM monitoring.security_event_s WHERE event_type = 'PUBLIC_CREATE_GRANT' ORDER BY event_timestamp LIMIT 1)"
+	refused(t, db, "22023", []string{"p_reason is empty"}, "SELECT monitoring.mark_security_event_false_positive("+first+", 'dana', ' ')")
+	refused(t, db, "22023", []string{"p_actor"}, "SELECT monitoring.mark_security_event_false_positive("+first+", '', 'a sandbox')")
+	refused(t, db, "P0002", []string{"no security event"}, "SELECT monitoring.resolve_security_event('\\x00', 'dana')")
+	if !value[bool](t, db, "SELECT monitoring.mark_security_event_false_positive("+first+", 'dana', 'a sandbox', 'cli:dana@host')") {
+		t.Error("nothing was changed")
+	}
+	if value[bool](t, db, "SELECT monitoring.mark_security_event_false_positive("+first+", 'erin', 'a sandbox')") {
+		t.Error("it was marked twice")
+	}
+	refused(t, db, "55000", []string{"was called a false positive by dana"}, "SELECT monitoring.resolve_security_event("+first+", 'erin')")
+	shut()
+	open()
+	list := func() []string {
+		return values[string](t, db, `
+			SELECT investigation_status || ' ' || coalesce(false_positive_of, '-') || ' ' || coalesce(changed_by || ' ' || regexp_replace(changed_via, ':[^:]*$', ''), '-')
+			  FROM monitoring.security_event_s WHERE load_end_date IS NULL AND event_type = 'PUBLIC_CREATE_GRANT' ORDER BY event_timestamp`)
+	}
+	id := value[string](t, db, "SELECT monitoring.security_event_short_id("+first+")")
+	if got, want := list(), []string{"FALSE_POSITIVE - dana cli:dana@host", "FALSE_POSITIVE " + id + " -"}; !slices.Equal(got, want) {
+		t.Errorf("stand %q, want %q", got, want)
+	}
+	if n := value[int](t, db, "SELECT coalesce((SELECT event_count FROM monitoring.detect_security_events() WHERE event_type = 'PUBLIC_CREATE_GRANT'), 0)"); n != 0 {
+		t.Errorf("%d count", n)
+	}
+	// Taken up again, it excuses nothing more.
+	exec(t, db, "SELECT monitoring.investigate_security_event("+first+", 'erin')")
+	shut()
+	open()
+	if got := list(); len(got) != 3 || got[2] != "OPEN - -" {
+		t.Errorf("stand %q", got)
+	}
+	// Another finding is none of it.
+	exec(t, db, "CREATE SCHEMA another")
+	exec(t, db, "GRANT CREATE ON SCHEMA another TO PUBLIC")
+	detect(t, db, "")
+	if got := list(); len(got) != 4 || got[3] != "OPEN - -" {
+		t.Errorf("stand %q", got)
+	}
+}
+
+func TestSecurity_EventsBelongToAnIncident(t *testing.T) {
+	t.Parallel()
+	db := connect(t, pgtest.DB(t))
+	detect(t, db, "")
+	exec(t, db, "CREATE FUNCTION public.lend() RETURNS integer LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'")
+	detect(t, db, "")
+	const event = "(SELECT security_event_hk FROM monitoring.security_event_s WHERE event_type = 'SECURITY_DEFINER_WITHOUT_SEARCH_PATH' ORDER BY load_date LIMIT 1)"
+	create := "SELECT encode(monitoring.create_incident_from_security_events(ARRAY[" + event + "], 'A lender', NULL, NULL, 'dana'), 'hex')"
+	hk := value[string](t, db, create)
+	if again := value[string](t, db, create); again != hk {
+		t.Error("the same event has two incidents")
+	}
+	if n := value[int](t, db, "SELECT monitoring.add_security_events_to_incident(decode($1, 'hex'), ARRAY["+event+"], 'erin')", hk); n != 0 {
+		t.Errorf("%d came again", n)
+	}
+	if got := value[string](t, db, `
+		SELECT concat_ws(' ', i.incident_severity, i.incident_priority, i.incident_status, e.investigation_status, e.incident_response_triggered, e.changed_by)
+		  FROM monitoring.security_event_incident_l l
+		  JOIN monitoring.incident_s i ON i.incident_hk = l.incident_hk AND i.load_end_date IS NULL
+		  JOIN monitoring.security_event_s e ON e.security_event_hk = l.security_event_hk AND e.load_end_date IS NULL`); got != "HIGH P2 OPEN INVESTIGATING t dana" {
+		t.Errorf("stands %s", got)
+	}
+	refused(t, db, "P0002", []string{"no security event"}, "SELECT monitoring.create_incident_from_security_events(ARRAY['\\x00'::bytea], 'x')")
+	refused(t, db, "22023", []string{"0 events"}, "SELECT monitoring.create_incident_from_security_events('{}', 'x')")
+	refused(t, db, "22023", []string{"p_incident_title is empty"}, "SELECT monitoring.create_incident_from_security_events(ARRAY["+event+"], ' ')")
+	// It lives as any other.
+	exec(t, db, "SELECT monitoring.resolve_incident(decode($1, 'hex'), 'dana', 'gone')", hk)
+	exec(t, db, "SELECT monitoring.close_incident(decode($1, 'hex'), 'dana')", hk)
+	refused(t, db, "55000", []string{"was closed by dana"}, "SELECT monitoring.add_security_events_to_incident(decode($1, 'hex'), ARRAY["+event+"], 'erin')", hk)
+	if other := value[string](t, db, create); other == hk {
+		t.Error("what is closed was taken up again")
 	}
 }

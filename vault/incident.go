@@ -104,17 +104,19 @@ func scanIncident(row scanner) (ListedIncident, error) {
 	return l, err
 }
 
-// NewIncident is what an incident is created from.
+// NewIncident is what an incident is created from: alerts, security events, or both.
 type NewIncident struct {
 	Alerts      []ListedAlert
+	Events      []SecurityEvent
 	Title       string
 	Description string
 	AssignedTo  string
 	Actor       string
+	Via         string // how the client names itself
 }
 
-// CreateIncident creates an incident of alerts. created is false when these alerts have one that is not
-// closed: then that is returned, as it is.
+// CreateIncident creates an incident. created is false when these alerts (without alerts: these events) have
+// one that is not closed: then that is returned, with the events linked to it.
 func (s *Store) CreateIncident(ctx context.Context, n NewIncident) (made ListedIncident, created bool, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var (
@@ -125,8 +127,17 @@ func (s *Store) CreateIncident(ctx context.Context, n NewIncident) (made ListedI
 		if err := tx.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&began); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, "SELECT monitoring.create_incident_from_alerts($1, $2, $3, $4, NULL, $5)",
-			hashKeys(n.Alerts), n.Title, optional(n.Description), optional(n.AssignedTo), n.Actor).Scan(&hk); err != nil {
+		if len(n.Alerts) > 0 || len(n.Events) == 0 {
+			err = tx.QueryRow(ctx, "SELECT monitoring.create_incident_from_alerts($1, $2, $3, $4, NULL, $5)",
+				hashKeys(n.Alerts), n.Title, optional(n.Description), optional(n.AssignedTo), n.Actor).Scan(&hk)
+			if err == nil && len(n.Events) > 0 {
+				_, err = tx.Exec(ctx, "SELECT monitoring.add_security_events_to_incident($1, $2, $3, $4)", hk, eventKeys(n.Events), n.Actor, n.Via)
+			}
+		} else {
+			err = tx.QueryRow(ctx, "SELECT monitoring.create_incident_from_security_events($1, $2, $3, $4, $5, $6)",
+				eventKeys(n.Events), n.Title, optional(n.Description), optional(n.AssignedTo), n.Actor, n.Via).Scan(&hk)
+		}
+		if err != nil {
 			return err
 		}
 		if made, err = readIncident(ctx, tx, hk); err != nil {

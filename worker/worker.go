@@ -201,13 +201,14 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
+	collection := &activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir}
 	for _, group := range []any{
 		p.alerts,
 		p.incidents,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
-		&activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir},
-		&activities.Security{Vault: p.store, Log: p.log},
+		collection,
+		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
 		p.retention(),
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})

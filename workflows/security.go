@@ -21,7 +21,7 @@ func Security(ctx workflow.Context, in SecurityInput) (activities.DetectSecurity
 		out      activities.DetectSecurityEventsOutput
 	)
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    time.Minute,
+		StartToCloseTimeout:    5 * time.Minute,  // some twenty checks, each bounded by seconds, and a log of any size in pieces
 		ScheduleToCloseTimeout: 10 * time.Minute, // the next run comes
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 5 * time.Second, MaximumAttempts: 5},
 		Summary:                "look for security events on " + in.Target,

@@ -164,7 +164,11 @@ func (s *stack) startPostgres(ctx context.Context) error {
 		s.databaseURL = s.options.databaseURL
 		return nil
 	}
-	config := pgserver.Config{Dir: s.dir.file("postgres"), Port: s.options.postgres.port}
+	config := pgserver.Config{Dir: s.dir.file("postgres"), Port: s.options.postgres.port, Settings: map[string]string{
+		// The worker reads of its log which log-ins failed. A file for each day of the week, of every version's format.
+		"logging_collector": "on", "log_destination": "stderr,csvlog", "log_connections": "on",
+		"log_filename": "postgresql-%a.log", "log_truncate_on_rotation": "on", "log_rotation_size": "0",
+	}}
 	p, err := startPostgres(ctx, config, s.options.postgresRestart, s.log, s.screen)
 	if err != nil {
 		return err

@@ -98,6 +98,7 @@ func (a *app) root() *cobra.Command {
 		a.evidenceCommand(),
 		a.targetCommand(),
 		a.metricCommand(),
+		a.securityCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

@@ -52,9 +52,6 @@ func (f *complianceFlags) fails(status, severity string) bool {
 		f.failOn == "CRITICAL" && severity == "CRITICAL" && (status == collect.NonCompliant || status == collect.PartiallyCompliant)
 }
 
-// complianceTimeout bounds how long a person waits for a run, which takes seconds.
-const complianceTimeout = 5 * time.Minute
-
 func (a *app) complianceRunCommand() *cobra.Command {
 	var (
 		flags     complianceFlags
@@ -88,36 +85,44 @@ func (a *app) complianceRunCommand() *cobra.Command {
 }
 
 func (a *app) runCompliance(ctx context.Context, taskQueue string, in workflows.ComplianceInput) (out activities.CheckComplianceOutput, err error) {
-	ctx, cancel := context.WithTimeout(ctx, complianceTimeout)
+	return out, a.runOnWorker(ctx, taskQueue, complianceRunID(in), "run the compliance controls", workflows.ComplianceWorkflowName, in, &out)
+}
+
+// runTimeout bounds how long a person waits for a run, which takes seconds.
+const runTimeout = 5 * time.Minute
+
+// runOnWorker has a worker run a workflow now, and waits for its result. Somebody who asked for the same a
+// moment ago gets the same result.
+func (a *app) runOnWorker(ctx context.Context, taskQueue, id, summary, workflowName string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	temporal, err := a.mustTemporal(ctx)
 	if err != nil {
-		return out, err
+		return err
 	}
 	queue, err := temporal.DescribeTaskQueue(ctx, taskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
-		return out, fmt.Errorf("ask who works on task queue %s: %w", taskQueue, err)
+		return fmt.Errorf("ask who works on task queue %s: %w", taskQueue, err)
 	}
 	if len(queue.GetPollers()) == 0 {
-		return out, &failure{exitError, "no worker listens on the task queue " + taskQueue, "start one: onevault worker (or set " + settings.TaskQueue + " to the queue that they listen on)"}
+		return &failure{exitError, "no worker listens on the task queue " + taskQueue, "start one: onevault worker (or set " + settings.TaskQueue + " to the queue that they listen on)"}
 	}
 	run, err := temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: complianceRunID(in), TaskQueue: taskQueue, WorkflowExecutionTimeout: complianceTimeout,
-		StaticSummary: "run the compliance controls, asked for by " + login(),
-		// Somebody asked a moment ago: both get its result.
+		ID: id, TaskQueue: taskQueue, WorkflowExecutionTimeout: runTimeout,
+		StaticSummary:            summary + ", asked for by " + login(),
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-	}, workflows.ComplianceWorkflowName, in)
+	}, workflowName, in)
 	if err != nil {
-		return out, fmt.Errorf("start the run: %w", err)
+		return fmt.Errorf("start the run: %w", err)
 	}
-	err = run.Get(ctx, &out)
+	err = run.Get(ctx, out)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return out, &failure{exitError, "the run did not end within " + complianceTimeout.String(), "see workflow " + run.GetID() + " in the Temporal UI"}
+		return &failure{exitError, "the run did not end within " + runTimeout.String(), "see workflow " + run.GetID() + " in the Temporal UI"}
 	}
 	if err != nil {
-		return out, fmt.Errorf("run %s: %w", run.GetID(), err)
+		return fmt.Errorf("run %s: %w", run.GetID(), err)
 	}
-	return out, nil
+	return nil
 }
 
 func complianceRunID(in workflows.ComplianceInput) string {

@@ -134,21 +134,29 @@ func (a *app) incidentTimelineCommand() *cobra.Command {
 }
 
 func (a *app) incidentCreateCommand() *cobra.Command {
-	var n vault.NewIncident
+	var (
+		n      vault.NewIncident
+		events []string
+	)
 	cmd := &cobra.Command{
-		Use:   "create --title TITLE ALERT...",
-		Short: "Create an incident of alerts",
-		Long: `Create an incident of alerts, given by their ids (A-7F3K). Its severity is the worst of theirs. The same
-alerts have one incident until that is closed: creating it again finds it.`,
-		Example: `  onevault incident create --title "Primary does not answer" --assign dana A-7F3K A-9XYZ`,
-		Args:    cobra.MinimumNArgs(1),
+		Use:   "create --title TITLE [ALERT...]",
+		Short: "Create an incident of alerts, of security events, or of both",
+		Long: `Create an incident of alerts, given by their ids (A-7F3K), of security events (--event S-7F3K), or of both. Its
+severity is the worst of the alerts', without alerts the worst of the events'. The same alerts (without alerts:
+the same events) have one incident until that is closed: creating it again finds it.`,
+		Example: `  onevault incident create --title "Primary does not answer" --assign dana A-7F3K A-9XYZ
+  onevault incident create --title "Who is knocking?" --event S-7F3K --event S-9XYZ`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args)+len(events) == 0 {
+				return usage(errors.New("requires at least 1 arg(s): an alert, or a security event by --event"))
+			}
 			if strings.TrimSpace(n.Title) == "" {
 				return usage(errors.New("--title is missing or empty: give a title by which people will speak of it"))
 			}
-			return a.createIncident(cmd.Context(), n, args)
+			return a.createIncident(cmd.Context(), n, args, events)
 		},
 	}
+	cmd.Flags().StringArrayVar(&events, "event", nil, "a security event, S-7F3K; may be given several times")
 	cmd.Flags().StringVarP(&n.Title, "title", "t", "", "what people will call it")
 	cmd.Flags().StringVarP(&n.Description, "description", "d", "", "what is known")
 	cmd.Flags().StringVar(&n.AssignedTo, "assign", "", "who is to work on it; by itself no response")
@@ -169,16 +177,17 @@ func (a *app) sign(actor, text string) (incident.Command, error) {
 	return incident.Command{Actor: signed.Actor, Via: signed.Via, Text: strings.TrimSpace(text)}, nil
 }
 
-func (a *app) createIncident(ctx context.Context, n vault.NewIncident, ids []string) error {
+func (a *app) createIncident(ctx context.Context, n vault.NewIncident, ids, events []string) error {
 	signed, err := a.sign(n.Actor, "")
 	if err != nil {
 		return err
 	}
-	n.Actor = signed.Actor
-	store, err := a.vault(ctx)
+	n.Actor, n.Via = signed.Actor, signed.Via
+	store, found, err := a.findSecurityEvents(ctx, events)
 	if err != nil {
 		return err
 	}
+	n.Events = found
 	if n.Alerts, err = findAlerts(ctx, store, ids); err != nil {
 		return err
 	}
@@ -188,11 +197,35 @@ func (a *app) createIncident(ctx context.Context, n vault.NewIncident, ids []str
 	}
 	return a.printIncident(made.Incident, created, func() string {
 		if created {
-			return fmt.Sprintf("created %s, %s, of %d %s", made.ID, made.Priority, made.Alerts, plural(made.Alerts, "alert"))
+			return fmt.Sprintf("created %s, %s, of %s", made.ID, made.Priority, whatOf(made.Alerts, distinctEvents(n.Events)))
 		}
-		return fmt.Sprintf("%s of these alerts was created by %s %s ago already (%s)", made.ID, made.CreatedBy,
+		of := "events"
+		if len(ids) > 0 {
+			of = "alerts"
+		}
+		return fmt.Sprintf("%s of these %s was created by %s %s ago already (%s)", made.ID, of, made.CreatedBy,
 			output.Age(a.now(), made.CreatedAt), made.Title)
 	})
+}
+
+func distinctEvents(events []vault.SecurityEvent) int {
+	keys := map[string]bool{}
+	for _, event := range events {
+		keys[event.Key] = true
+	}
+	return len(keys)
+}
+
+// whatOf counts what an incident is of.
+func whatOf(alerts, events int) string {
+	var parts []string
+	if alerts > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s", alerts, plural(alerts, "alert")))
+	}
+	if events > 0 {
+		parts = append(parts, fmt.Sprintf("%d security %s", events, plural(events, "event")))
+	}
+	return strings.Join(parts, " and ")
 }
 
 func findAlerts(ctx context.Context, store *vault.Store, ids []string) ([]vault.ListedAlert, error) {
@@ -324,17 +357,49 @@ func incidentFailure(err error) error {
 
 func (a *app) incidentLinkCommand() *cobra.Command {
 	var actor, reason string
+	var events []string
 	cmd := &cobra.Command{
-		Use:   "link ID ALERT...",
-		Short: "Add alerts to an incident; one that goes on reopens a resolved incident",
-		Args:  cobra.MinimumNArgs(2),
+		Use:   "link ID [ALERT...]",
+		Short: "Add alerts or security events to an incident; an alert that goes on reopens a resolved incident",
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args)+len(events) < 2:
+				return usage(errors.New("requires at least 2 arg(s): the incident, and an alert or a security event by --event"))
+			case len(events) > 0:
+				if err := a.linkEvents(cmd.Context(), args[0], events, actor); err != nil || len(args) == 1 {
+					return err
+				}
+			}
 			return a.changeLinks(cmd.Context(), args, actor, reason, (*vault.Store).LinkAlerts, "joined", "belonged to it before")
 		},
 	}
+	cmd.Flags().StringArrayVar(&events, "event", nil, "a security event, S-7F3K; may be given several times")
 	cmd.Flags().StringVarP(&reason, "message", "m", "", "why they belong to it")
 	a.actorFlag(cmd, &actor)
 	return cmd
+}
+
+func (a *app) linkEvents(ctx context.Context, id string, ids []string, actor string) error {
+	signed, err := a.sign(actor, "")
+	if err != nil {
+		return err
+	}
+	store, found, err := a.findIncident(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, events, err := a.findSecurityEvents(ctx, ids)
+	if err != nil {
+		return err
+	}
+	n, err := store.LinkSecurityEvents(ctx, found, events, signed.Actor, signed.Via)
+	if err != nil {
+		return linkFailure(err)
+	}
+	return a.printIncident(found.Incident, n > 0, func() string {
+		return fmt.Sprintf("%d security %s joined %s", n, plural(n, "event"), found.ID)
+	})
 }
 
 func (a *app) incidentUnlinkCommand() *cobra.Command {

@@ -16,6 +16,8 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
                  'add_target', 'change_target', 'remove_target',
                  'save_metric', 'apply_metric', 'remove_metric',
+                 'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
+                 'create_incident_from_security_events', 'add_security_events_to_incident',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -38,7 +40,9 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
-        "security_detection": "INSERT"
+        "security_detection": "INSERT",
+        "security_login": "INSERT, UPDATE, DELETE",
+        "security_log_position": "INSERT, UPDATE"
     }'
     $$;
 COMMENT ON FUNCTION monitoring.worker_writes() IS

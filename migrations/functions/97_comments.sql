@@ -338,7 +338,11 @@ BEGIN
         ('statement_baseline', 'wal_bytes', 'Counter of bytes of WAL.'),
         ('statement_baseline', 'blk_io_time', 'Counter of time in reading and writing blocks, in milliseconds.'),
 
-        ('security_check', 'check_name', 'The function monitoring.security_<check_name>().'),
+        ('security_check', 'check_name', 'The function monitoring.security_<check_name>(); server_log is read by the worker.'),
+        ('security_login', 'target_name', 'The server that was asked.'),
+        ('open_security_events', 'short_id', 'What people type for it: S-7F3K.'),
+        ('open_security_events', 'security_event_hk', 'Its hash key.'),
+        ('security_log_position', 'target_name', 'Whose log it is.'),
         ('security_check', 'description', 'What it looks for.'),
         ('security_seen', 'check_name', 'See security_check.'),
         ('security_seen', 'object', 'What was found: a role, a setting, a counter.'),

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -182,19 +183,26 @@ func TestJudgeFunctions_TellsTheOneThatMayBeReplaced(t *testing.T) {
 
 func TestJudgeSecurity_SaysWhatIsNotLookedFor(t *testing.T) {
 	t.Parallel()
-	expect(t, judgeSecurity(now, nil), Warn, "nobody looked")
-	at := func(ago time.Duration, failed map[string]string) vault.LastDetection {
-		return vault.LastDetection{At: now.Add(-ago), Failed: failed}
+	now := time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC)
+	expect(t, judgeSecurity(now, nil, nil), Warn, "nobody looked")
+	at := func(ago time.Duration, c vault.CheckStatus) []vault.CheckStatus {
+		c.Target, c.Check, c.TriedAt = cmp.Or(c.Target, "local"), cmp.Or(c.Check, "public_create"), now.Add(-ago)
+		if c.Failed == "" && c.Skipped == "" {
+			c.LookedAt = c.TriedAt
+		}
+		return []vault.CheckStatus{c}
 	}
-	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(15*time.Minute, nil)}), OK, "15m0s ago")
-	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(47*time.Minute, nil)}), Warn, "due every 15m0s")
-	expect(t, judgeSecurity(now, map[string]vault.LastDetection{vault.KnownDetector: at(0, map[string]string{"public_create": "permission denied"})}),
-		Warn, "the check public_create fails: permission denied")
-	theirs := map[string]vault.LastDetection{vault.KnownDetector: at(0, nil), vault.SecurityDetector: at(time.Second, map[string]string{"": "duplicate key"})}
-	expect(t, judgeSecurity(now, theirs), Warn, "which was replaced, failed 1s ago: duplicate key")
-	theirs[vault.SecurityDetector] = at(time.Hour, map[string]string{"": "duplicate key"}) // it worked since, which is not recorded
-	if found := judgeSecurity(now, theirs); len(found) != 1 {
-		t.Errorf("an old failure is repeated: %+v", found)
+	expect(t, judgeSecurity(now, at(15*time.Minute, vault.CheckStatus{}), nil), OK, "15m0s ago")
+	expect(t, judgeSecurity(now, at(47*time.Minute, vault.CheckStatus{}), nil), Warn, "due every 15m0s")
+	expect(t, judgeSecurity(now, at(0, vault.CheckStatus{Failed: "permission denied"}), nil), Warn, "public_create fails: permission denied")
+	expect(t, judgeSecurity(now, at(0, vault.CheckStatus{Check: "server_log", Skipped: "log_destination is \"stderr\""}), nil), Warn, "the log: log_destination")
+	expect(t, judgeSecurity(now, at(0, vault.CheckStatus{Skipped: "no extension"}), nil), OK, "public_create cannot look")
+	expect(t, judgeSecurity(now, append(at(0, vault.CheckStatus{}), at(2*time.Hour, vault.CheckStatus{Target: "pg-2"})...), nil), Warn, "pg-2: the last look")
+	theirs := map[string]vault.DetectorFailure{vault.SecurityDetector: {At: now.Add(-time.Second), Reason: "duplicate key"}}
+	expect(t, judgeSecurity(now, at(0, vault.CheckStatus{}), theirs), Warn, "which was replaced, failed 1s ago: duplicate key")
+	theirs[vault.SecurityDetector] = vault.DetectorFailure{At: now.Add(-time.Hour), Reason: "duplicate key"} // it worked since, which is not recorded
+	if found := judgeSecurity(now, at(0, vault.CheckStatus{}), theirs); len(found) != 1 {
+		t.Errorf("found %+v", found)
 	}
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -44,34 +45,84 @@ func judgeFunctions(replaced []vault.ReplacedFunction) []Finding {
 }
 
 func checkSecurity(ctx context.Context, store *vault.Store, clock func() time.Time) ([]Finding, error) {
-	last, err := store.LastDetections(ctx, "local")
+	checks, err := store.SecurityStatus(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	return judgeSecurity(clock(), last), nil
+	failures, err := store.DetectorFailures(ctx, "local")
+	if err != nil {
+		return nil, err
+	}
+	return judgeSecurity(clock(), checks, failures), nil
 }
 
 // judgeSecurity looks at whether anybody looks for security events, and what could not be looked for.
-func judgeSecurity(now time.Time, last map[string]vault.LastDetection) []Finding {
+func judgeSecurity(now time.Time, checks []vault.CheckStatus, failures map[string]vault.DetectorFailure) []Finding {
 	const (
 		check  = "security"
 		remedy = "see that a worker runs, and the schedule security: `onevault schedule list`"
 	)
-	ours, looked := last[vault.KnownDetector]
-	if !looked {
-		return []Finding{warn(check, remedy, "nobody looked for security events within a day")}
+	byTarget := map[string][]vault.CheckStatus{}
+	for _, c := range checks {
+		byTarget[c.Target] = append(byTarget[c.Target], c)
 	}
-	findings := []Finding{ok(check, "the last look for security events was %s", age(now, ours.At))}
-	if now.Sub(ours.At) > missedCycles*detectionEvery+time.Minute {
-		findings[0] = warn(check, remedy, "the last look for security events was %s, though one is due every %s", age(now, ours.At), detectionEvery)
+	var findings []Finding
+	if len(checks) == 0 {
+		findings = append(findings, warn(check, remedy, "nobody looked for security events within a week"))
 	}
-	for _, name := range slices.Sorted(maps.Keys(ours.Failed)) {
-		findings = append(findings, warn(check, "see the message; until then nobody looks for it", "the check %s fails: %s", name, ours.Failed[name]))
+	var last time.Time
+	for _, target := range slices.Sorted(maps.Keys(byTarget)) {
+		list := byTarget[target]
+		tried := slices.MaxFunc(list, func(a, b vault.CheckStatus) int { return a.TriedAt.Compare(b.TriedAt) }).TriedAt
+		if target == "local" {
+			last = tried
+		}
+		finding := ok(check, "%s: the last look for security events was %s%s", target, age(now, tried), notApplying(list))
+		if now.Sub(tried) > missedCycles*detectionEvery+time.Minute {
+			finding = warn(check, remedy, "%s: the last look for security events was %s, though one is due every %s", target, age(now, tried), detectionEvery)
+		}
+		findings = append(findings, finding)
+		findings = append(findings, blindChecks(check, target, list)...)
 	}
-	if theirs, replaced := last[vault.SecurityDetector]; replaced && !theirs.At.Before(ours.At.Add(-detectionEvery)) {
-		for _, reason := range theirs.Failed {
-			findings = append(findings, warn(check, "correct it, or put ours back: `onevault migrate repair`", "%s, which was replaced, failed %s: %s",
-				vault.SecurityDetector, age(now, theirs.At), reason))
+	if theirs, failed := failures[vault.SecurityDetector]; failed && !theirs.At.Before(last.Add(-detectionEvery)) {
+		findings = append(findings, warn(check, "correct it, or put ours back: `onevault migrate repair`", "%s, which was replaced, failed %s: %s",
+			vault.SecurityDetector, age(now, theirs.At), theirs.Reason))
+	}
+	return findings
+}
+
+// logCheck reads the server's log; where it cannot, failed log-ins are not seen at all.
+const logCheck = "server_log"
+
+// notApplying names the checks that need something that is not there, in passing.
+func notApplying(list []vault.CheckStatus) string {
+	var names []string
+	for _, c := range list {
+		if c.State() == "SKIPPED" && c.Check != logCheck {
+			names = append(names, c.Check)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s cannot look (see `onevault security status`)", several(names))
+}
+
+// blindChecks warns of what is not looked for: a reason that many share is told once.
+func blindChecks(check, target string, list []vault.CheckStatus) []Finding {
+	byReason := map[string][]string{}
+	for _, c := range list {
+		if c.Failed != "" {
+			byReason[c.Failed] = append(byReason[c.Failed], c.Check)
+		}
+	}
+	var findings []Finding
+	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
+		findings = append(findings, warn(check, "see the message; until then nobody looks for it", "%s: the check %s fails: %s", target, several(byReason[reason]), reason))
+	}
+	for _, c := range list {
+		if c.Check == logCheck && c.Skipped != "" {
+			findings = append(findings, warn(check, "do what the message says; see docs/security.md", "%s: the log: %s", target, c.Skipped))
 		}
 	}
 	return findings
