@@ -52,7 +52,7 @@ func (s *samples) record(minute int, entries ...entry) []string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	exec(s.t, s.db, `SELECT FROM monitoring.record_statement_samples('there', NULL, $1, '[[10, 5, 1, true, "SELECT * FROM orders WHERE id = $1"]]', 20, 60)`, document)
+	exec(s.t, s.db, `SELECT FROM monitoring.record_statement_samples('there', NULL, $1, '{"texts": [[10, 5, 1, true, "SELECT * FROM orders WHERE id = $1"]]}', 20, 60)`, document)
 	return values[string](s.t, s.db, `
 		SELECT format('%s %s %s %s %s', query_hash, calls, trim_scale(total_time_ms), is_reset, extract(epoch FROM measurement_period_end - measurement_period_start)::integer)
 		  FROM monitoring.performance_metric_s WHERE measurement_period_end = $1 ORDER BY total_time_ms DESC`, at)
