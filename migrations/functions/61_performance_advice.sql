@@ -56,8 +56,9 @@ CREATE OR REPLACE FUNCTION monitoring.scan_advice(p_figures jsonb, p_text text, 
         SELECT n ->> 'Schema' AS schema, n ->> 'Relation Name' AS name, n ->> 'Filter' AS filter, (n ->> 'Plan Rows')::numeric AS plan_rows
           FROM jsonb_path_query(p_plan, 'strict $.** ? (@."Node Type" == "Seq Scan")') AS n
     ),
-    -- The large tables that were read from end to end, and that this statement reads so: its plan says it; or,
-    -- without a plan, its text names the table and each call touches as many blocks as that would.
+    -- The large tables that were read from end to end, and that this statement reads so: each call touches as many
+    -- blocks as that would, and its plan says it or, without a plan, its text names the table. A plan alone may
+    -- be of yesterday.
     scan AS (
         SELECT s.schema, s.name, s.root, s.columns, s.indexed, s.pages, s.live_rows, s.seq_scans, s.rows_read, figure.*,
                CASE WHEN p_plan IS NULL THEN 'TEXT' ELSE 'PLAN' END AS source, n.plan_rows,
@@ -70,9 +71,9 @@ CREATE OR REPLACE FUNCTION monitoring.scan_advice(p_figures jsonb, p_text text, 
                               WHERE (node.schema, node.name) = (s.schema, s.name)
                               ORDER BY node.filter NULLS LAST, node.plan_rows
                               LIMIT 1) AS n ON true
-         WHERE CASE WHEN p_plan IS NOT NULL THEN n.found
-                    ELSE figure.blocks_per_call >= 500 AND figure.blocks_per_call >= 0.25 * s.pages
-                         AND (s.name = ANY (monitoring.names_in(p_text)) OR s.root = ANY (monitoring.names_in(p_text))) END
+         WHERE figure.blocks_per_call >= 500 AND figure.blocks_per_call >= 0.25 * s.pages
+           AND CASE WHEN p_plan IS NOT NULL THEN n.found
+                    ELSE s.name = ANY (monitoring.names_in(p_text)) OR s.root = ANY (monitoring.names_in(p_text)) END
          ORDER BY s.rows_read DESC, s.schema, s.name
          LIMIT 2
     ),
@@ -82,7 +83,8 @@ CREATE OR REPLACE FUNCTION monitoring.scan_advice(p_figures jsonb, p_text text, 
                       (SELECT string_agg(quote_ident(c), ', ' ORDER BY place) FROM unnest(by.columns) WITH ORDINALITY AS u (c, place))) AS index_on,
                (SELECT array_agg(c) FROM unnest(by.columns) AS c WHERE c = ANY (scan.indexed)) AS begun,
                -- Most of the table is wanted: reading all of it is right.
-               coalesce(scan.plan_rows > 0.2 * scan.live_rows, false) OR scan.rows_per_call > 0.2 * scan.live_rows AS wants_most
+               coalesce(scan.filter IS NOT NULL AND scan.plan_rows > 0.2 * scan.live_rows, false)
+                   OR scan.rows_per_call > 0.2 * scan.live_rows AS wants_most
           FROM scan
          CROSS JOIN LATERAL (SELECT coalesce(array_agg(c ORDER BY place), '{}') AS columns
                                FROM unnest(monitoring.filter_columns(scan.filter)) WITH ORDINALITY AS u (c, place)
@@ -94,19 +96,24 @@ CREATE OR REPLACE FUNCTION monitoring.scan_advice(p_figures jsonb, p_text text, 
                     WHEN filter IS NULL THEN 'WHOLE_TABLE'
                     WHEN cardinality(filters) > 0 AND begun IS NULL THEN 'MISSING_INDEX'
                     ELSE 'SEQUENTIAL_SCAN' END AS kind,
-               format('%s (%s, %s MB)', table_name, monitoring.count_of(live_rows, 'row'), round(pages * block_bytes / 1048576.0, 1)) AS whole
+               format('%s (%s, %s MB)', table_name, monitoring.count_of(live_rows, 'row'), round(pages * block_bytes / 1048576.0, 1)) AS whole,
+               -- Each process of a parallel scan counts as a scan; the rows count once.
+               format('%s by sequential scans in the period', monitoring.count_of(rows_read, 'row')) AS scanned
           FROM judged
+    ),
+    -- The index that is missing comes first; until it is there, the rest is of little use.
+    told AS (
+        SELECT kinds.* FROM kinds
+         WHERE kinds.kind IS NOT NULL AND (kinds.kind = 'MISSING_INDEX' OR NOT EXISTS (SELECT FROM kinds AS k WHERE k.kind = 'MISSING_INDEX'))
     )
     SELECT CASE kind
            WHEN 'MISSING_INDEX' THEN
-               format('filters %s by %s, with which no index begins, and reads it from end to end (%s of the table in the period): ',
-                      whole, array_to_string(filters, ', '), monitoring.count_of(seq_scans, 'scan'))
+               format('filters %s by %s, with which no index begins, and reads it from end to end (%s): ', whole, array_to_string(filters, ', '), scanned)
                || CASE WHEN root IS NULL THEN 'CREATE INDEX CONCURRENTLY ON ' || index_on ELSE 'an index on ' || index_on END
            WHEN 'WHOLE_TABLE' THEN
-               format('reads %s from end to end without a filter (%s of the table in the period): keep what it computes, or ask for it less often',
-                      whole, monitoring.count_of(seq_scans, 'scan'))
+               format('reads %s from end to end without a filter (%s): keep what it computes, or ask for it less often', whole, scanned)
            ELSE
-               format('reads %s from end to end (%s of the table in the period)', whole, monitoring.count_of(seq_scans, 'scan'))
+               format('reads %s from end to end (%s)', whole, scanned)
                || CASE WHEN begun IS NOT NULL THEN format(' although an index begins with %s: ANALYZE it; else many rows have the same value', array_to_string(begun, ', '))
                        ELSE ': no plain index answers its filter; an index on the expression, a partial or a trigram one may' END
            END,
@@ -115,8 +122,7 @@ CREATE OR REPLACE FUNCTION monitoring.scan_advice(p_figures jsonb, p_text text, 
                'filter', CASE WHEN source = 'PLAN' THEN filter END, 'rows_expected', CASE WHEN source = 'PLAN' THEN plan_rows END,
                'table_rows', live_rows, 'table_bytes', pages * block_bytes, 'table_scans', seq_scans, 'rows_read_by_scans', rows_read,
                'calls', calls, 'blocks_per_call', round(blocks_per_call, 1), 'rows_per_call', round(rows_per_call, 2)))
-      FROM kinds
-     WHERE kind IS NOT NULL
+      FROM told
      ORDER BY rows_read DESC, table_name
     $$;
 COMMENT ON FUNCTION monitoring.scan_advice(jsonb, text, jsonb, jsonb) IS

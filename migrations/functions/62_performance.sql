@@ -258,9 +258,10 @@ BEGIN
                           WHERE (e ->> 0)::oid = t.userid AND (e ->> 1)::oid = t.dbid AND (e ->> 2)::bigint = t.queryid
                             AND (e ->> 3)::boolean = t.toplevel
                           LIMIT 1) AS asked ON true
-     WHERE asked.found
-        OR (t.hit + t.read) / t.calls >= 500 AND monitoring.can_have_plan(t.text)
-           AND (t.dbid <> (p_sample ->> 'database')::oid OR p_sample ->> 'plans_refused' IS NOT NULL)
+     WHERE monitoring.can_have_plan(t.text)
+       AND (asked.found
+            OR (t.hit + t.read) / t.calls >= 500
+               AND (t.dbid <> (p_sample ->> 'database')::oid OR p_sample ->> 'plans_refused' IS NOT NULL))
      ORDER BY t.key;
 END
 $$;
