@@ -33,6 +33,8 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
+        "table_baseline": "INSERT, UPDATE, DELETE",
+        "plan_asked": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
         "security_detection": "INSERT"
     }'
