@@ -9,6 +9,9 @@
 --           [oid, seq_scan, seq_tup_read, live rows, pages]. Only of the database to which we are connected.
 -- plans_refused: why no plan may be asked for. The planner runs immutable and stable functions, which others
 -- wrote: with the rights of a role that may do harm it would be their way to these rights.
+WITH counted AS MATERIALIZED (
+    SELECT s.* FROM pg_stat_statements(false) AS s WHERE s.queryid IS NOT NULL
+)
 SELECT json_build_object(
            'sampled_at', clock_timestamp(),
            'stats_reset', i.stats_reset,
@@ -20,7 +23,7 @@ SELECT json_build_object(
            'databases', (SELECT json_object_agg(d.oid, d.datname) FROM pg_database d),
            'roles', (SELECT json_object_agg(r.oid, r.rolname)
                        FROM pg_roles r
-                      WHERE r.oid IN (SELECT s.userid FROM pg_stat_statements(false) s)),
+                      WHERE r.oid IN (SELECT s.userid FROM counted s)),
            'plans_refused', (SELECT CASE WHEN r.rolsuper THEN 'the collector logs in as a superuser'
                                          WHEN r.rolcreaterole OR r.rolbypassrls OR r.rolreplication
                                            OR pg_has_role('pg_execute_server_program', 'MEMBER')
@@ -44,8 +47,7 @@ SELECT json_build_object(
                                   AS absent (blk_read_time, blk_write_time, shared_blk_read_time, shared_blk_write_time,
                                              jit_generation_time, jit_inlining_time, jit_optimization_time, jit_emission_time,
                                              stats_since),
-                              pg_stat_statements(false) AS s
-                        WHERE s.queryid IS NOT NULL),
+                              counted AS s),
            'tables', (SELECT coalesce(json_agg(json_build_array(
                                  large.oid::bigint, pg_stat_get_numscans(large.oid), pg_stat_get_tuples_returned(large.oid),
                                  pg_stat_get_live_tuples(large.oid), large.relpages)), '[]')
@@ -56,7 +58,7 @@ SELECT json_build_object(
                                  AND c.relnamespace <> 'pg_catalog'::regnamespace
                                  -- A table that was never analyzed does not know its pages. Its size on disk is
                                  -- not asked: that would wait for whoever holds the table's lock.
-                                 AND (c.relpages >= 8388608 / current_setting('block_size')::integer
+                                 AND (c.relpages >= (SELECT 8388608 / current_setting('block_size')::integer)
                                       OR c.relpages = 0 AND pg_stat_get_live_tuples(c.oid) >= 50000)
                                ORDER BY c.relpages DESC, c.oid
                                LIMIT 1000) AS large)) AS sample
