@@ -6,7 +6,8 @@
 -- PostgreSQL 17 renamed blk_*_time to shared_blk_*_time and added stats_since, 15 added jit_*. A column that
 -- the version lacks is found one level further out, in "absent", as 0 or NULL: so one text serves all versions.
 -- tables: how often the tables of 8 MB and more, the 1,000 largest, were read from end to end:
---           [oid, seq_scan, seq_tup_read, live rows, pages]. Only of the database to which we are connected.
+--           [oid, seq_scan, seq_tup_read, live rows, pages]. Only of the database to which we are connected. After
+--           a reset nobody counts the live rows: then those that the last ANALYZE found.
 -- plans_refused: why no plan may be asked for. The planner runs immutable and stable functions, which others
 -- wrote: with the rights of a role that may do harm it would be their way to these rights.
 WITH counted AS MATERIALIZED (
@@ -50,8 +51,9 @@ SELECT json_build_object(
                               counted AS s),
            'tables', (SELECT coalesce(json_agg(json_build_array(
                                  large.oid::bigint, pg_stat_get_numscans(large.oid), pg_stat_get_tuples_returned(large.oid),
-                                 pg_stat_get_live_tuples(large.oid), large.relpages)), '[]')
-                        FROM (SELECT c.oid, c.relpages
+                                 coalesce(nullif(pg_stat_get_live_tuples(large.oid), 0), greatest(large.reltuples, 0)::bigint),
+                                 large.relpages)), '[]')
+                        FROM (SELECT c.oid, c.relpages, c.reltuples
                                 FROM pg_class c
                                WHERE c.relkind IN ('r', 'm')
                                  AND c.relpersistence <> 't'
