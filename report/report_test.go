@@ -57,8 +57,10 @@ func full() Report {
 	r.CountAlerts([]AlertFact{fact("A-0001", "CRITICAL", 90, 0, 0), fact("A-0002", "HIGH", 300, 4, 60), falsePositive}, ptr(300))
 	r.Deliveries = []ChannelRow{{Channel: "EMAIL", Type: "EMAIL", Delivered: 98, Failed: 2, Uncertain: 1, MeanMS: ptr(340), LastReason: "SMTP 451: later"}}
 	r.Statements = Statements{Measured: 2, TotalMS: ptr(10_000), PastDays: 7, Top: []StatementRow{
-		{Target: "pg-1", QueryID: "1", Database: "shop", User: "app", Text: "SELECT *\n  FROM orders WHERE a < $1", TotalMS: 5000, Calls: 100, PastMeanMS: ptr(25), PastPerHour: ptr(100),
-			Suggestions: []string{"filters public.orders (200000 rows, 25.6 MB) by a, with which no index begins, and reads it from end to end (4000000 rows by sequential scans in the period): CREATE INDEX CONCURRENTLY ON public.orders (a)", "another"}},
+		{
+			Target: "pg-1", QueryID: "1", Database: "shop", User: "app", Text: "SELECT *\n  FROM orders WHERE a < $1", TotalMS: 5000, Calls: 100, PastMeanMS: ptr(25), PastPerHour: ptr(100),
+			Suggestions: []string{"filters public.orders (200000 rows, 25.6 MB) by a, with which no index begins, and reads it from end to end (4000000 rows by sequential scans in the period): CREATE INDEX CONCURRENTLY ON public.orders (a)", "another"},
+		},
 		{Target: "pg-1", QueryID: "2", Database: "shop", User: "app", Text: "SELECT 2", TotalMS: 100, Calls: 10},
 	}}
 	r.RateStatements()
