@@ -119,15 +119,16 @@ type CollectPerformanceInput struct {
 	Every  time.Duration `json:"every"`
 }
 
-// CollectPerformanceOutput counts the statements that stand in the vault as the costliest of the period.
+// CollectPerformanceOutput counts the statements that the vault holds of the period: the first 20 by total time, by
+// mean time, by I/O and by calls.
 type CollectPerformanceOutput struct {
 	Statements int64  `json:"statements"`
 	Error      string `json:"error,omitempty"` // why they could not be read; recorded as statement_period_s UNKNOWN
 }
 
 // CollectPerformance samples the statements of a target and records the costliest since the previous
-// sample. Texts are read only of those that the vault does not know. A target whose statements cannot be
-// read is a measurement as well (statement_period_s UNKNOWN), so only the vault's failures are errors.
+// sample. Texts, tables and plans are read only where the vault asks for them. A target whose statements
+// cannot be read is a measurement as well (statement_period_s UNKNOWN), so only the vault's failures are errors.
 func (c *Collection) CollectPerformance(ctx context.Context, in CollectPerformanceInput) (CollectPerformanceOutput, error) {
 	target, err := c.target(in.Target)
 	if err != nil {
@@ -137,17 +138,23 @@ func (c *Collection) CollectPerformance(ctx context.Context, in CollectPerforman
 	if err != nil {
 		return c.statementsUnknown(ctx, in, err)
 	}
-	missing, err := c.Vault.MissingStatementTexts(ctx, in.Target, sample)
+	asked, err := c.Vault.StatementQuestions(ctx, in.Target, sample)
 	if err != nil {
 		return CollectPerformanceOutput{}, classify(err)
 	}
-	texts := json.RawMessage("[]")
-	if len(missing) > 0 {
-		if texts, err = target.StatementTexts(ctx, missing); err != nil {
-			return c.statementsUnknown(ctx, in, err)
-		}
+	var questions collect.StatementQuestions
+	if err := json.Unmarshal(asked, &questions); err != nil {
+		return CollectPerformanceOutput{}, fmt.Errorf("read what is missing of the statements of %s: %w", in.Target, err)
 	}
-	n, err := c.Vault.RecordStatements(ctx, in.Target, in.Every, sample, texts)
+	answered, err := target.AnswerStatementQuestions(ctx, questions)
+	if err != nil {
+		return c.statementsUnknown(ctx, in, err)
+	}
+	answers, err := json.Marshal(answered)
+	if err != nil {
+		return CollectPerformanceOutput{}, fmt.Errorf("encode what %s answered: %w", in.Target, err)
+	}
+	n, err := c.Vault.RecordStatements(ctx, in.Target, in.Every, sample, answers)
 	return CollectPerformanceOutput{Statements: n}, classify(err)
 }
 

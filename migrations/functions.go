@@ -229,7 +229,12 @@ CREATE OR REPLACE FUNCTION monitoring.performance_texts(p_queryids bigint[]) RET
 %s
 $performance$;
 COMMENT ON FUNCTION monitoring.performance_texts(bigint[]) IS 'The texts of some statements of this server: [[userid, dbid, queryid, toplevel, text], ...].';
-`, collect.StatementsSQL(), collect.TextsSQL())
+CREATE OR REPLACE FUNCTION monitoring.performance_tables(p_oids oid[]) RETURNS json
+    LANGUAGE sql AS $performance$
+%s
+$performance$;
+COMMENT ON FUNCTION monitoring.performance_tables(oid[]) IS 'Columns of some tables of this database, and those with which an index begins: [{oid, schema, name, root, columns, indexed}, ...].';
+`, collect.StatementsSQL(), collect.TextsSQL(), collect.TablesSQL())
 	for _, q := range queries {
 		if err := writeQuery(&text, q); err != nil {
 			return script{}, err

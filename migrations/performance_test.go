@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -21,6 +22,10 @@ type entry struct {
 	rows        int64
 	hit, read   int64
 	tempWritten int64
+	plans       int64
+	planMS      float64
+	jitMS       *float64  // nil: the server does not count it
+	since       time.Time // zero: the server does not tell
 }
 
 // samples writes samples of a server that nobody runs.
@@ -29,12 +34,13 @@ type samples struct {
 	db    *pgxpool.Pool
 	start time.Time
 	reset time.Time // of the statistics
+	limit int       // of each ranking
 }
 
 func newSamples(t *testing.T) *samples {
 	t.Helper()
 	start := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Hour)
-	return &samples{t: t, db: pgtest.Pool(t), start: start, reset: start.Add(-24 * time.Hour)}
+	return &samples{t: t, db: pgtest.Pool(t), start: start, reset: start.Add(-24 * time.Hour), limit: 20}
 }
 
 // record writes a sample of a minute and returns "queryid calls total is_reset seconds" of its rows.
@@ -43,7 +49,11 @@ func (s *samples) record(minute int, entries ...entry) []string {
 	at := s.start.Add(time.Duration(minute) * time.Minute)
 	list := []any{}
 	for _, e := range entries {
-		list = append(list, []any{10, 5, e.queryID, true, e.calls, e.totalMS, e.rows, e.hit, e.read, 0, 0, e.tempWritten, 0, 0})
+		var since *time.Time
+		if !e.since.IsZero() {
+			since = &e.since
+		}
+		list = append(list, []any{10, 5, e.queryID, true, e.calls, e.totalMS, e.rows, e.hit, e.read, 0, 0, e.tempWritten, 0, 0, e.plans, e.planMS, e.jitMS, since})
 	}
 	document, err := json.Marshal(map[string]any{
 		"sampled_at": at, "stats_reset": s.reset, "evicted": 0, "readable": true, "work_mem_bytes": 4 << 20, "block_bytes": 8192,
@@ -52,7 +62,7 @@ func (s *samples) record(minute int, entries ...entry) []string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	exec(s.t, s.db, `SELECT FROM monitoring.record_statement_samples('there', NULL, $1, '[[10, 5, 1, true, "SELECT * FROM orders WHERE id = $1"]]', 20, 60)`, document)
+	exec(s.t, s.db, `SELECT FROM monitoring.record_statement_samples('there', NULL, $1, '{"texts": [[10, 5, 1, true, "SELECT * FROM orders WHERE id = $1"]]}', $2, 60)`, document, s.limit)
 	return values[string](s.t, s.db, `
 		SELECT format('%s %s %s %s %s', query_hash, calls, trim_scale(total_time_ms), is_reset, extract(epoch FROM measurement_period_end - measurement_period_start)::integer)
 		  FROM monitoring.performance_metric_s WHERE measurement_period_end = $1 ORDER BY total_time_ms DESC`, at)
@@ -209,6 +219,140 @@ func TestPerformance_RefusesALimitThatMakesNoSense(t *testing.T) {
 	for _, limit := range []int{0, -1, 1001} {
 		refused(t, db, "22023", []string{fmt.Sprint("p_top_queries_limit is ", limit), "1 to 1000"}, "SELECT monitoring.collect_performance_metrics(NULL, $1)", limit)
 	}
+}
+
+// What is recorded is the union of four rankings, each as long as the limit.
+func TestPerformance_RecordsTheFirstOfEachRankingWithItsPlaces(t *testing.T) {
+	t.Parallel()
+	s := newSamples(t)
+	s.limit = 1
+	s.record(0, entry{queryID: 9, calls: 1, totalMS: 1})
+	s.record(1,
+		entry{queryID: 9, calls: 1, totalMS: 1},
+		entry{queryID: 1, calls: 100, totalMS: 9000, read: 5},          // costliest
+		entry{queryID: 2, calls: 1, totalMS: 2000, read: 4},            // slowest
+		entry{queryID: 3, calls: 10, totalMS: 300, tempWritten: 70000}, // most I/O
+		entry{queryID: 4, calls: 5000, totalMS: 200},                   // most often
+		entry{queryID: 5, calls: 50, totalMS: 5000, read: 6})           // second in most
+	got := values[string](t, s.db, `
+		SELECT concat_ws(' ', query_hash, rank_total, rank_mean, coalesce(rank_io, 0), rank_calls)
+		  FROM monitoring.performance_metric_s WHERE measurement_period_end = (SELECT max(measurement_period_end) FROM monitoring.performance_metric_s)
+		 ORDER BY rank_total`)
+	if want := []string{"1 1 3 3 2", "2 3 1 4 5", "3 4 4 1 4", "4 5 5 0 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The guide asks for the top by total time; its limit is the number of rows.
+func TestPerformance_TheGuidesFunctionReturnsTheTopByTotalTime(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	db := connect(t, address)
+	exec(t, db, "SELECT FROM monitoring.collect_performance_metrics()")
+	for n := range 8 {
+		exec(t, db, "SELECT count(*)"+strings.Repeat(", 1", n)+" FROM generate_series(1, 1000)")
+	}
+	times := values[float64](t, db, "SELECT total_time_ms::float8 FROM monitoring.collect_performance_metrics(NULL, 3)")
+	if len(times) != 3 || !slices.IsSortedFunc(times, func(a, b float64) int { return cmp.Compare(b, a) }) {
+		t.Errorf("total times are %v, want 3, the largest first", times)
+	}
+	if recorded := value[int](t, db, "SELECT count(*) FROM monitoring.performance_metric_s WHERE measurement_period_end = (SELECT max(measurement_period_end) FROM monitoring.performance_metric_s)"); recorded < 3 || recorded > 12 {
+		t.Errorf("%d statements are recorded of 4 rankings of 3", recorded)
+	}
+}
+
+// An entry that was evicted and came back may have grown past what it was; PostgreSQL 17 says when it began.
+func TestPerformance_AnEntryThatBeganAfterTheSampleBeforeIsNotSubtracted(t *testing.T) {
+	t.Parallel()
+	s := newSamples(t)
+	old := s.start.Add(-time.Hour)
+	s.record(0, entry{queryID: 1, calls: 100, totalMS: 1000, since: old}, entry{queryID: 2, calls: 10, totalMS: 100, since: old})
+	s.wants(1, []string{"1 150 3000 t 30", "2 1 10 f 60"},
+		entry{queryID: 1, calls: 150, totalMS: 3000, since: s.start.Add(30 * time.Second)}, entry{queryID: 2, calls: 11, totalMS: 110, since: old})
+	s.wants(2, []string{"1 1 10 f 60"}, entry{queryID: 1, calls: 151, totalMS: 3010, since: s.start.Add(30 * time.Second)}, entry{queryID: 2, calls: 11, totalMS: 110, since: old})
+}
+
+func TestPerformance_PlanningAndCompilingAreToldWhereTheyAreCounted(t *testing.T) {
+	t.Parallel()
+	s := newSamples(t)
+	compiled := func(ms float64) *float64 { return &ms }
+	told := func(minute int, e entry) string {
+		s.record(minute, e)
+		return value[string](t, s.db, `
+			SELECT concat_ws(' ', coalesce(trim_scale(plan_time_ms)::text, 'unknown'), coalesce(trim_scale(jit_time_ms)::text, 'unknown'), suggestion_evidence ->> 0)
+			  FROM monitoring.performance_metric_s ORDER BY measurement_period_end DESC LIMIT 1`)
+	}
+	if got := told(0, entry{queryID: 1, calls: 10, totalMS: 100}); got != "unknown unknown" {
+		t.Errorf("of a server that does not count it: %q", got)
+	}
+	// The extension was updated: what it counts began before the sample.
+	if got := told(1, entry{queryID: 1, calls: 20, totalMS: 200, plans: 5, planMS: 50, jitMS: compiled(70)}); got != "50 unknown" {
+		t.Errorf("after an update: %q", got)
+	}
+	if got := told(2, entry{queryID: 1, calls: 30, totalMS: 2200, plans: 15, planMS: 2550, jitMS: compiled(2000)}); !strings.HasPrefix(got, "2500 1930 {") || !strings.Contains(got, `"PLANNING"`) {
+		t.Errorf("most of it is planning: %q", got)
+	}
+	if got := told(3, entry{queryID: 1, calls: 40, totalMS: 4200, plans: 15, planMS: 2550, jitMS: compiled(3500)}); !strings.HasPrefix(got, "unknown 1500 {") || !strings.Contains(got, `"JIT"`) {
+		t.Errorf("most of it is compiling: %q", got)
+	}
+}
+
+func TestFilterColumns_AreThoseThatAPlainIndexAnswers(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for condition, want := range map[string]string{
+		"customer_email = $1":                                    "customer_email",
+		"o.customer_email = $1 AND o.status = $2":                "customer_email,status",
+		"created_at > now() - $1 AND status = $2":                "status,created_at", // equality first
+		"a > $1 AND a < $2 AND b >= $3":                          "a",                 // an index uses one range
+		"a BETWEEN $1 AND $2":                                    "a",
+		"a IN ($1, $2) OR b IS NULL":                             "a,b",
+		"id = ANY ($1)":                                          "id",
+		"id = ANY(ARRAY[$1, $2])":                                "id",
+		`"Orders"."Id" = $1`:                                     "Id",
+		"Status = $1":                                            "status",
+		"o.customer_id = c.id":                                   "", // a join
+		"o.customer_id = c.id AND c.city = $1":                   "city",
+		"status <> $1":                                           "",
+		"lower(email) = $1":                                      "",
+		"note LIKE $1":                                           "",
+		"tags @> $1":                                             "",
+		"doc ->> $1 = $2":                                        "",
+		"a IN (SELECT b FROM t)":                                 "",
+		"((orders.status)::text = $1)":                           "status",
+		"((status)::text = ANY ($1))":                            "status",
+		"((orders.customer_email = $1) AND (orders.amount > ?))": "customer_email,amount",
+		"(lower((email)::text) = $1)":                            "",
+		"((kind)::character varying = ?::text)":                  "kind",
+	} {
+		if got := value[string](t, db, "SELECT array_to_string(monitoring.filter_columns($1), ',')", condition); got != want {
+			t.Errorf("%s: got %q, want %q", condition, got, want)
+		}
+	}
+}
+
+func TestCanHavePlan_OfWhatThePlannerPlans(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for text, want := range map[string]bool{
+		"SELECT 1": true, "(select $1)": true, "\n  WITH a AS (SELECT $1) SELECT * FROM a": true, "/* app:x */ UPDATE t SET a = $1": true,
+		"-- why\nDELETE FROM t": true, "MERGE INTO t": true, "INSERT INTO t VALUES ($1)": true,
+		"VACUUM t": false, "COPY (SELECT 1) TO STDOUT": false, "CREATE TABLE t AS SELECT 1": false, "EXPLAIN ANALYZE DELETE FROM t": false,
+		"/* SELECT */ DROP TABLE t": false, "selection": false, "DO $$ SELECT $$": false,
+	} {
+		if got := value[bool](t, db, "SELECT monitoring.can_have_plan($1)", text); got != want {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}
+
+func TestPerformance_EachSuggestionHasItsEvidence(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	exec(t, db, "INSERT INTO monitoring.performance_metric_h (performance_metric_hk, performance_metric_bk) VALUES (util.hash_binary('Q'), 'Q')")
+	refused(t, db, "23514", []string{"each_suggestion_has_evidence"}, `
+		INSERT INTO monitoring.performance_metric_s (performance_metric_hk, hash_diff, measurement_period_end, optimization_suggestions, suggestion_evidence)
+		VALUES (util.hash_binary('Q'), '\x', now(), '{one, two}', '[{"kind": "SLOW"}]')`)
 }
 
 func TestRedactStatement_KeepsNoSecret(t *testing.T) {

@@ -260,7 +260,7 @@ func TestConditions_NobodyLookedIsNotNothingFound(t *testing.T) {
 	first := `{"sampled_at": %q, "stats_reset": "2020-01-01", "evicted": 0, "readable": true, "entries": [[10, 5, 1, true, 100, 900000, 0, 0, 0, 0, 0, 0, 0, 0]]}`
 	at := value[time.Time](t, db, "SELECT clock_timestamp() - interval '2 minutes'")
 	record := func(document string, at time.Time) {
-		exec(t, db, "SELECT FROM monitoring.record_statement_samples('local', NULL, $1, '[]', 20, 60)", fmt.Sprintf(document, at.Format(time.RFC3339Nano)))
+		exec(t, db, "SELECT FROM monitoring.record_statement_samples('local', NULL, $1, '{}', 20, 60)", fmt.Sprintf(document, at.Format(time.RFC3339Nano)))
 	}
 	record(first, at)
 	if got := inputsOf(t, db, "performance"); got != "{}" {

@@ -394,11 +394,36 @@ func (w words) statements() Section {
 		})
 	}
 	s := Section{ID: "statements", Title: "Top statements", Tables: []Table{t}}
+	if advice := w.advice(); len(advice.Rows) > 0 {
+		s.Tables = append(s.Tables, advice)
+	}
 	if len(t.Rows) > 0 {
 		s.Notes = []string{fmt.Sprintf("%s measured. Mean and load (time per hour) against their median of the 7 days before, of which %s; new: not measured in them.",
 			plural(w.Statements.Measured, "statement was", "statements were"), plural(w.Statements.PastDays, "has measurements", "have measurements"))}
 	}
 	return s
+}
+
+// maxAdvice is for how many statements a report suggests something.
+const maxAdvice = 10
+
+// advice is what to try first with the costliest statements for which there is something to try.
+func (w words) advice() Table {
+	t := Table{Title: "What to try", Columns: columns("STATEMENT, SUGGESTION*")}
+	more := 0
+	for _, st := range w.Statements.Top {
+		switch {
+		case len(st.Suggestions) == 0:
+		case len(t.Rows) == maxAdvice:
+			more++
+		default:
+			t.Rows = append(t.Rows, []Cell{{Text: clean(st.Text, 60), Code: true}, text(clean(st.Suggestions[0], 320))})
+		}
+	}
+	if more > 0 {
+		t.More = fmt.Sprintf("and for %d more: onevault statement list", more)
+	}
+	return t
 }
 
 // change compares a figure with its past. Half as much again is worth a look.

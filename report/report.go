@@ -200,6 +200,7 @@ type StatementRow struct {
 	PastMeanMS   *float64 `json:"past_mean_ms"` // median of the days before; nil: the statement is new
 	PastPerHour  *float64 `json:"past_ms_per_hour"`
 	TotalPerHour *float64 `json:"total_ms_per_hour"`
+	Suggestions  []string `json:"suggestions,omitempty"` // of its last sample, the weightiest first
 }
 
 // Capacity is what fills up.

@@ -57,7 +57,10 @@ func full() Report {
 	r.CountAlerts([]AlertFact{fact("A-0001", "CRITICAL", 90, 0, 0), fact("A-0002", "HIGH", 300, 4, 60), falsePositive}, ptr(300))
 	r.Deliveries = []ChannelRow{{Channel: "EMAIL", Type: "EMAIL", Delivered: 98, Failed: 2, Uncertain: 1, MeanMS: ptr(340), LastReason: "SMTP 451: later"}}
 	r.Statements = Statements{Measured: 2, TotalMS: ptr(10_000), PastDays: 7, Top: []StatementRow{
-		{Target: "pg-1", QueryID: "1", Database: "shop", User: "app", Text: "SELECT *\n  FROM orders WHERE a < $1", TotalMS: 5000, Calls: 100, PastMeanMS: ptr(25), PastPerHour: ptr(100)},
+		{
+			Target: "pg-1", QueryID: "1", Database: "shop", User: "app", Text: "SELECT *\n  FROM orders WHERE a < $1", TotalMS: 5000, Calls: 100, PastMeanMS: ptr(25), PastPerHour: ptr(100),
+			Suggestions: []string{"filters public.orders (200000 rows, 25.6 MB) by a, with which no index begins, and reads it from end to end (4000000 rows by sequential scans in the period): CREATE INDEX CONCURRENTLY ON public.orders (a)", "another"},
+		},
 		{Target: "pg-1", QueryID: "2", Database: "shop", User: "app", Text: "SELECT 2", TotalMS: 100, Calls: 10},
 	}}
 	r.RateStatements()
@@ -404,7 +407,7 @@ func TestHTML_EscapesWhatOthersWrote(t *testing.T) {
 	t.Parallel()
 	const hostile = `"><script>alert(1)</script><svg onload=x>`
 	r := full()
-	r.Statements.Top[0].Text, r.Statements.Top[0].Database = hostile, hostile
+	r.Statements.Top[0].Text, r.Statements.Top[0].Database, r.Statements.Top[0].Suggestions[0] = hostile, hostile, hostile
 	r.Alerts.List[0].Name, r.Alerts.List[0].AcknowledgedBy, r.Alerts.List[0].Target = hostile, hostile, hostile
 	r.Deliveries[0].Channel, r.Deliveries[0].LastReason = hostile, hostile
 	r.Capacity.Rows[0].Name, r.Security[0].Type, r.Compliance.Changes[0].Check = hostile, hostile, hostile

@@ -9,6 +9,9 @@ func (r *Report) RateStatements() {
 	for i := range r.Statements.Top {
 		s := &r.Statements.Top[i]
 		s.Text = clean(s.Text, maxStatement)
+		for j := range s.Suggestions {
+			s.Suggestions[j] = clean(s.Suggestions[j], maxStatement)
+		}
 		if whole := r.Statements.TotalMS; whole != nil && *whole > 0 {
 			part := min(s.TotalMS / *whole, 1)
 			s.Share = &part

@@ -5,8 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxTextCell bounds a cell in plain text: a line that wraps is no table any more.
-const maxTextCell = 60
+// maxTextCell bounds a cell in plain text: a line that wraps is no table any more. Sentences at the end of a line
+// have more room, because nothing stands behind them.
+const (
+	maxTextCell     = 60
+	maxTextSentence = 320
+)
 
 // Text is the document in plain text, for a mail or a file.
 func (d Document) Text() string {
@@ -52,15 +56,21 @@ func writeTable(out *strings.Builder, t Table) {
 	}
 	lines := append([][]Cell{header}, t.Rows...)
 	widths := make([]int, len(t.Columns))
+	shown := func(i int, c Cell) string {
+		if i == len(t.Columns)-1 && t.Columns[i].Long {
+			return clean(c.Text, maxTextSentence)
+		}
+		return clean(c.Text, maxTextCell)
+	}
 	for _, line := range lines {
 		for i, c := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(clean(c.Text, maxTextCell)))
+			widths[i] = max(widths[i], utf8.RuneCountInString(shown(i, c)))
 		}
 	}
 	for _, line := range lines {
 		cells := make([]string, len(line))
 		for i, c := range line {
-			cells[i] = pad(clean(c.Text, maxTextCell), widths[i], t.Columns[i].Right)
+			cells[i] = pad(shown(i, c), widths[i], t.Columns[i].Right)
 		}
 		out.WriteString(strings.TrimRight(strings.Join(cells, "  "), " ") + "\n")
 	}

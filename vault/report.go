@@ -151,7 +151,7 @@ func (q *reportReader) statements(ctx context.Context) error {
 	}
 	q.r.Statements = whole[0]
 	q.r.Statements.Top, err = rowsOf(ctx, q, func(row pgx.CollectableRow) (s report.StatementRow, err error) {
-		err = row.Scan(&s.Target, &s.QueryID, &s.Database, &s.User, &s.Text, &s.TotalMS, &s.Calls, &s.PastMeanMS, &s.PastPerHour)
+		err = row.Scan(&s.Target, &s.QueryID, &s.Database, &s.User, &s.Text, &s.TotalMS, &s.Calls, &s.PastMeanMS, &s.PastPerHour, &s.Suggestions)
 		return s, err
 	}, reportStatementsSQL, q.r.From, q.r.To, reportStatements)
 	if err != nil {

@@ -214,6 +214,9 @@ func TestReport_ComparesStatementsWithTheMedianOfTheirWeek(t *testing.T) {
 	f.exec(insert, "SLOWER", 9999, 1, 50, from.Add(-8*24*time.Hour)) // too long ago
 	f.exec(insert, "SLOWER", 800, 10, 40, from.Add(time.Hour))
 	f.exec(insert, "NEW", 200, 1, 10, from.Add(time.Hour))
+	f.exec(`
+		INSERT INTO monitoring.performance_metric_s (performance_metric_hk, hash_diff, query_hash, total_time_ms, calls, measurement_period_end, optimization_suggestions)
+		VALUES (util.hash_binary('NEW'), '\x', 'NEW', 0, 0, $1, '{"try this","and that"}')`, from.Add(2*time.Hour))
 	period, err := report.Between(from, to, time.UTC)
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +224,9 @@ func TestReport_ComparesStatementsWithTheMedianOfTheirWeek(t *testing.T) {
 	s := f.reportOf(period).Statements
 	if s.Measured != 2 || s.PastDays != 7 || len(s.Top) != 2 || s.Top[0].QueryID != "SLOWER" || s.Top[1].PastMeanMS != nil {
 		t.Fatalf("got %+v", s)
+	}
+	if len(s.Top[0].Suggestions) != 0 || !slices.Equal(s.Top[1].Suggestions, []string{"try this", "and that"}) {
+		t.Errorf("suggested %q, %q", s.Top[0].Suggestions, s.Top[1].Suggestions)
 	}
 	measured(t, "all time", s.TotalMS, 2000) // 800 ms were 40 % of it
 	measured(t, "share", s.Top[0].Share, 0.4)

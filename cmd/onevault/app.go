@@ -99,6 +99,7 @@ func (a *app) root() *cobra.Command {
 		a.targetCommand(),
 		a.metricCommand(),
 		a.securityCommand(),
+		a.statementCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

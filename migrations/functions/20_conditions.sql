@@ -154,6 +154,8 @@ CREATE OR REPLACE FUNCTION monitoring.performance_inputs(p_target text, p_tenant
      WHERE s.load_end_date IS NULL
        AND s.measurement_period_end > p_at - p_lookback AND s.measurement_period_end <= p_at
        AND s.measurement_period_start >= s.measurement_period_end - p_lookback - interval '1 hour'
+       -- By total time: what is recorded for its mean, its I/O or its calls alone may cost next to nothing.
+       AND (s.rank_total IS NULL OR s.rank_total <= 20)
        AND h.target_name = p_target
        AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
     $$;

@@ -39,6 +39,8 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "health_query_run": "INSERT, UPDATE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
+        "table_baseline": "INSERT, UPDATE, DELETE",
+        "plan_asked": "INSERT, UPDATE, DELETE",
         "security_seen": "INSERT, UPDATE, DELETE",
         "security_detection": "INSERT",
         "security_login": "INSERT, UPDATE, DELETE",

@@ -102,6 +102,24 @@ BEGIN
         ('performance_metric_s', 'wal_bytes', 'WAL that it wrote, in bytes.'),
         ('performance_metric_s', 'blk_io_time_ms', 'Time in reading and writing blocks, in milliseconds; 0 where track_io_timing is off.'),
         ('performance_metric_s', 'is_reset', 'The counters began anew within the period: the figures are since then.'),
+        ('performance_metric_s', 'rank_total', 'Its place among all statements of the period by total_time_ms, from 1.'),
+        ('performance_metric_s', 'rank_mean', 'Its place by mean_time_ms.'),
+        ('performance_metric_s', 'rank_io', 'Its place by blocks read and temporary blocks; NULL: it had none.'),
+        ('performance_metric_s', 'rank_calls', 'Its place by calls.'),
+        ('performance_metric_s', 'plan_time_ms', 'Time in planning it, in milliseconds; NULL: nothing was planned, or pg_stat_statements.track_planning is off.'),
+        ('performance_metric_s', 'jit_time_ms', 'Time in compiling it, in milliseconds; NULL: the server does not tell, PostgreSQL 14 for one.'),
+        ('performance_metric_s', 'suggestion_evidence', 'For each of optimization_suggestions, at the same place: {kind, source, and the numbers that speak for it}.'),
+
+        ('performance_plan_s', 'plan', 'The generic plan under EXPLAIN''s own names, constants replaced by ?; NULL: see problem.'),
+        ('performance_plan_s', 'problem', 'Why there is no plan.'),
+
+        ('plan_asked', 'asked_at', 'By the clock of the vault.'),
+
+        ('table_baseline', 'series', 'As in statement_series.'),
+        ('table_baseline', 'dbid', 'The database of the target that the collector was connected to.'),
+        ('table_baseline', 'relid', 'The table.'),
+        ('table_baseline', 'seq_scan', 'Sequential scans of it since its statistics began.'),
+        ('table_baseline', 'seq_tup_read', 'Rows that these read.'),
 
         ('performance_metric_hourly_s', 'query_hash', 'queryid of pg_stat_statements, as text.'),
         ('performance_metric_hourly_s', 'database_name', 'Database in which it ran.'),
@@ -337,6 +355,10 @@ BEGIN
         ('statement_baseline', 'temp_blks_written', 'Counter of blocks written to temporary files.'),
         ('statement_baseline', 'wal_bytes', 'Counter of bytes of WAL.'),
         ('statement_baseline', 'blk_io_time', 'Counter of time in reading and writing blocks, in milliseconds.'),
+        ('statement_baseline', 'plans', 'Counter of plannings; 0 where pg_stat_statements.track_planning is off.'),
+        ('statement_baseline', 'total_plan_time', 'Counter of time in planning, in milliseconds.'),
+        ('statement_baseline', 'jit_time', 'Counter of time in just-in-time compilation, in milliseconds; NULL: the server does not tell.'),
+        ('statement_baseline', 'stats_since', 'When the counters of this entry began; NULL: the server does not tell, before PostgreSQL 17.'),
 
         ('security_check', 'check_name', 'The function monitoring.security_<check_name>(); server_log is read by the worker.'),
         ('security_login', 'target_name', 'The server that was asked.'),

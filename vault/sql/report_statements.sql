@@ -1,5 +1,5 @@
 -- The $3 statements that took most time in [$1, $2), each with the median of its seven days before: of its
--- mean, and of its time per hour.
+-- mean, and of its time per hour; and with what its last sample suggests.
 WITH now AS MATERIALIZED (
     SELECT s.performance_metric_hk, sum(s.total_time_ms) AS total_ms, sum(s.calls) AS calls
       FROM monitoring.performance_metric_s s
@@ -19,11 +19,12 @@ SELECT h.target_name,
        t.total_ms::float8,
        coalesce(t.calls, 0)::bigint AS calls,
        past.mean_ms::float8 AS past_mean_ms,
-       past.ms_per_hour::float8 AS past_ms_per_hour
+       past.ms_per_hour::float8 AS past_ms_per_hour,
+       coalesce(named.optimization_suggestions, '{}') AS suggestions
   FROM top t
   JOIN monitoring.performance_metric_h h USING (performance_metric_hk)
   JOIN LATERAL (
-           SELECT s.query_hash, s.database_name, s.username, s.query_text
+           SELECT s.query_hash, s.database_name, s.username, s.query_text, s.optimization_suggestions
              FROM monitoring.performance_metric_s s
             WHERE s.performance_metric_hk = t.performance_metric_hk
               AND s.load_end_date IS NULL

@@ -173,3 +173,23 @@ func TestParseFormat_NamesTheFormats(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestMilliseconds_InTheUnitThatReadsBest(t *testing.T) {
+	t.Parallel()
+	for ms, want := range map[float64]string{
+		0: "0ms", 0.02134: "0.0213ms", 48.24: "48.2ms", 999.4: "999ms", 3070: "3.07s", 119_999: "120s", 750_000: "12.5min", 15_120_000: "4.2h", 3.6e9: "1000h",
+	} {
+		if got := output.Milliseconds(ms); got != want {
+			t.Errorf("%v ms: got %s, want %s", ms, got, want)
+		}
+	}
+}
+
+func TestCount_ThousandsApart(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -999: "-999"} {
+		if got := output.Count(n); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
+		}
+	}
+}

@@ -86,3 +86,38 @@ func OrNone(text string) string {
 	}
 	return text
 }
+
+// Milliseconds prints a time of a statement in the unit that reads best, with three digits that matter: 0.0213ms,
+// 48.2ms, 3.07s, 12.5min, 4.2h.
+func Milliseconds(ms float64) string {
+	switch {
+	case ms < 1000:
+		return significant(ms) + "ms"
+	case ms < 120_000:
+		return significant(ms/1000) + "s"
+	case ms < 7_200_000:
+		return significant(ms/60_000) + "min"
+	}
+	return significant(ms/3_600_000) + "h"
+}
+
+// significant keeps three digits, and all before the point.
+func significant(value float64) string {
+	if value >= 100 {
+		return strconv.FormatFloat(value, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(value, 'g', 3, 64)
+}
+
+// Count prints a number with its thousands apart: 1,234,567.
+func Count(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	first := 0
+	if n < 0 {
+		first = 1
+	}
+	for i := len(text) - 3; i > first; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
