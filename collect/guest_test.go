@@ -34,7 +34,7 @@ func collectAll(ctx context.Context, target *collect.Target, round int) error {
 	for i := range texts {
 		texts[i] = int64(1000*round + i)
 	}
-	if _, err := target.StatementTexts(ctx, texts); err != nil {
+	if _, err := target.AnswerStatementQuestions(ctx, collect.StatementQuestions{Texts: texts, Tables: []uint32{uint32(round)}}); err != nil {
 		return err
 	}
 	if _, _, err := target.CollectCapacity(ctx); err != nil {

@@ -112,17 +112,23 @@ func wantStatements(t *testing.T, watcher, owner string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		missing, err := store.MissingStatementTexts(t.Context(), "watched", sample)
+		asked, err := store.StatementQuestions(t.Context(), "watched", sample)
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts := json.RawMessage("[]")
-		if len(missing) > 0 {
-			if texts, err = target.StatementTexts(t.Context(), missing); err != nil {
-				t.Fatal(err)
-			}
+		var questions collect.StatementQuestions
+		if err := json.Unmarshal(asked, &questions); err != nil {
+			t.Fatal(err)
 		}
-		if n, err := store.RecordStatements(t.Context(), "watched", time.Minute, sample, texts); err != nil || n == 0 {
+		answered, err := target.AnswerStatementQuestions(t.Context(), questions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers, err := json.Marshal(answered)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := store.RecordStatements(t.Context(), "watched", time.Minute, sample, answers); err != nil || n == 0 {
 			t.Fatalf("sample %d: %d statements recorded, %v", i, n, err)
 		}
 	}
