@@ -216,7 +216,6 @@ type ListedAnomaly struct {
 	Spread     *float64      `json:"spread,omitempty"`
 	Low        *float64      `json:"usual_low,omitempty"`
 	High       *float64      `json:"usual_high,omitempty"`
-	Usual      string        `json:"usual,omitempty"` // in words
 	Kind       anomaly.Kind  `json:"bucket_kind,omitempty"`
 	Samples    int           `json:"bucket_samples,omitempty"`
 	Baseline   time.Time     `json:"baseline,omitzero"`
@@ -224,12 +223,12 @@ type ListedAnomaly struct {
 	MeasuredAt time.Time     `json:"measured_at"`
 	Reason     string        `json:"reason,omitempty"`
 
-	Direction    anomaly.Direction `json:"direction,omitempty"`
-	Sensitivity  float64           `json:"sensitivity,omitempty"` // the score from which on a sample is unusual
-	Consecutive  int               `json:"consecutive,omitempty"`
-	Enabled      bool              `json:"enabled"`
-	Description  string            `json:"description,omitempty"`
-	RecentValues []float64         `json:"-"`
+	Direction   anomaly.Direction `json:"direction,omitempty"`
+	Sensitivity float64           `json:"sensitivity,omitempty"` // the score from which on a sample is unusual
+	Consecutive int               `json:"consecutive,omitempty"` // how many of them make the metric anomalous
+	Enabled     bool              `json:"enabled"`
+	Description string            `json:"description,omitempty"`
+	Hours       []float64         `json:"hourly_means,omitempty"` // of the day before, those with a value
 }
 
 // Anomalies lists the judged metrics of a target, empty: of all, as they stood at a moment; the unusual ones first.
@@ -239,8 +238,8 @@ func (s *Store) Anomalies(ctx context.Context, target string, now time.Time) ([]
 			a                   ListedAnomaly
 			baseline, since, at Timestamp
 		)
-		err := row.Scan(&a.Target, &a.Metric, &a.State, &a.Value, &a.Unit, &a.Score, &a.Median, &a.MAD, &a.Spread, &a.Low, &a.High, &a.Usual,
-			&a.Kind, &a.Samples, &baseline, &since, &at, &a.Reason, &a.Direction, &a.Sensitivity, &a.Consecutive, &a.Enabled, &a.Description)
+		err := row.Scan(&a.Target, &a.Metric, &a.State, &a.Value, &a.Unit, &a.Score, &a.Median, &a.MAD, &a.Spread, &a.Low, &a.High,
+			&a.Kind, &a.Samples, &baseline, &since, &at, &a.Reason, &a.Direction, &a.Sensitivity, &a.Consecutive, &a.Enabled, &a.Description, &a.Hours)
 		a.Baseline, a.Since, a.MeasuredAt = baseline.Time, since.Time, at.Time
 		return a, err
 	}, anomaliesSQL, optional(target), now)

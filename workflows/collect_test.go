@@ -16,7 +16,7 @@ import (
 // collector stands for a target and the vault.
 type collector struct {
 	healthErr, performanceErr, scoreErr error
-	done                      []string
+	done                                []string
 }
 
 func (c *collector) CollectHealth(context.Context, activities.CollectHealthInput) (activities.CollectHealthOutput, error) {

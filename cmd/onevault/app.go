@@ -92,7 +92,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also $NO_COLOR)")
 	root.AddCommand(
 		a.alertCommand(), a.incidentCommand(), a.definitionCommand(), a.channelCommand(), a.scheduleCommand(), a.doctorCommand(),
-		a.workerCommand(), a.migrateCommand(), a.inboxCommand(), a.checkCommand(), a.versionCommand(), a.reportCommand(), a.vaultCommand(), a.capacityCommand(), a.complianceCommand(),
+		a.workerCommand(), a.migrateCommand(), a.inboxCommand(), a.checkCommand(), a.versionCommand(), a.reportCommand(), a.vaultCommand(), a.capacityCommand(), a.complianceCommand(), a.anomalyCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only
