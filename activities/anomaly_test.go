@@ -3,6 +3,7 @@ package activities
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,11 +13,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onevault/anomaly"
+	"onevault/pgserver/pgtest"
 	"onevault/vault"
 )
 
 // past puts a metric into the vault, a sample each five minutes in the days before a moment. value is SQL over `at`.
-func past(t *testing.T, store *vault.Store, metric, unit string, now time.Time, days float64, value string) {
+func past(t testing.TB, store *vault.Store, metric, unit string, now time.Time, days float64, value string) {
 	t.Helper()
 	from := now.Add(-time.Duration(days * 24 * float64(time.Hour)))
 	exec(t, store.Pool(), "SELECT monitoring.ensure_partitions($1::date, $2::date + 14)", from, now)
@@ -32,7 +34,7 @@ func past(t *testing.T, store *vault.Store, metric, unit string, now time.Time, 
 // dayAndNight is a season with a little noise, the same in every run.
 const dayAndNight = `200 + 100 * sin(extract(hour FROM at AT TIME ZONE 'UTC') * pi() / 12) + 4 * sin(extract(epoch FROM at)::numeric::float8)`
 
-func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+func exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -352,4 +354,87 @@ func TestScoreAnomalies_TwoAtOnceRecordEachSampleOnce(t *testing.T) {
 	if err := store.Pool().QueryRow(t.Context(), "SELECT count(*) FROM monitoring.anomaly_baseline_s").Scan(&versions); err != nil || versions != 1 {
 		t.Errorf("%d versions of the baseline, %v", versions, err)
 	}
+}
+
+// One tick of all default metrics of a target with a month of history, in milliseconds of CPU of the server's processes,
+// which a busy machine does not lengthen. It reads them where Linux shows them.
+func BenchmarkScoreAnomalies(b *testing.B) {
+	store, err := vault.Open(b.Context(), pgtest.DB(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	now := time.Now().UTC().Truncate(5 * time.Minute).Add(-24 * time.Hour)
+	rows, err := store.Pool().Query(b.Context(), "SELECT metric_name FROM monitoring.anomaly_settings() ORDER BY 1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	metrics, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, metric := range metrics {
+		past(b, store, metric, "1/s", now, 28, dayAndNight)
+	}
+	exec(b, store.Pool(), "ANALYZE")
+	collection := &Collection{Vault: store}
+	spent := func() (ms float64) {
+		rows, err := store.Pool().Query(b.Context(), "SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+		if err != nil {
+			b.Fatal(err)
+		}
+		pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, pid := range pids {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+			if err != nil {
+				b.Skip("the processes of the server are not on this machine: ", err)
+			}
+			var nanoseconds float64
+			if _, err := fmt.Sscan(string(text), &nanoseconds); err != nil {
+				b.Fatal(err)
+			}
+			ms += nanoseconds / 1e6
+		}
+		return ms
+	}
+	run := func(at time.Time) ScoreAnomaliesOutput {
+		out, err := collection.ScoreAnomalies(b.Context(), ScoreAnomaliesInput{Target: "local", At: at})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return out
+	}
+	before, learned := spent(), 0
+	for learned < len(metrics) {
+		learned += len(run(now).Learned)
+	}
+	learning := (spent() - before) / float64(learned)
+
+	var samples []vault.Sample
+	for _, metric := range metrics {
+		samples = append(samples, vault.Sample{Name: metric, Category: "PERFORMANCE", Unit: "1/s", Value: ptr(200), Source: "test"})
+	}
+	judging, scored := 0.0, 0
+	for b.Loop() {
+		b.StopTimer()
+		now = now.Add(5 * time.Minute)
+		if _, err := store.RecordHealth(b.Context(), "local", now, 5*time.Minute, samples); err != nil {
+			b.Fatal(err)
+		}
+		before := spent()
+		b.StartTimer()
+		scored += run(now.Add(time.Second)).Scored
+		b.StopTimer()
+		judging += spent() - before
+		b.StartTimer()
+	}
+	if scored != b.N*len(metrics) {
+		b.Errorf("%d samples were judged, want %d", scored, b.N*len(metrics))
+	}
+	b.ReportMetric(judging/float64(b.N), "server-cpu-ms/tick")
+	b.ReportMetric(learning, "server-cpu-ms/baseline")
+	b.ReportMetric(float64(len(metrics)), "metrics")
 }
