@@ -164,6 +164,18 @@ func TestScoreAnomalies_JudgesWhatWasMeasuredAndTellsInWords(t *testing.T) {
 	if reason != inputs.Because || !agrees {
 		t.Errorf("the alert says %q and explaining agrees: %t; want %q", reason, agrees, inputs.Because)
 	}
+	outbox, err := store.TakeOutbox(t.Context())
+	if err != nil || outbox == nil {
+		t.Fatalf("the outbox: %v, %v", outbox, err)
+	}
+	defer outbox.Release()
+	unrelayed, err := outbox.Unrelayed(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := slices.IndexFunc(unrelayed, func(r vault.OutboxRow) bool { return r.Definition.Key == "METRIC_ANOMALY" }); i < 0 || unrelayed[i].Alert.Reason != reason {
+		t.Errorf("the workflow is told %+v", unrelayed)
+	}
 	var together int
 	if err := store.Pool().QueryRow(t.Context(), `
 		SELECT count(*) FROM monitoring.alert_definition_h JOIN monitoring.alert_instance_h USING (alert_definition_hk)
