@@ -82,6 +82,7 @@ type Alert struct {
 	Value       *float64  `json:"value,omitempty"`
 	Unit        string    `json:"unit,omitempty"`
 	TriggeredAt time.Time `json:"triggered_at"`
+	Reason      string    `json:"reason,omitempty"` // what the evaluation said in words, where numbers do not say it
 
 	AcknowledgedAt time.Time `json:"acknowledged_at,omitzero"`
 	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`

@@ -70,7 +70,7 @@ func TestDailyReport_IsMailedOnceToTheChannelThatAsks(t *testing.T) {
 	if err := json.Unmarshal([]byte(w.must(t, "report", "list", "-o", "json")), &list); err != nil || len(list) != 1 || list[0].Delivered != 1 {
 		t.Errorf("listed %+v, %v", list, err)
 	}
-	w.exportRun(t, "report", first.id)
+	w.exportRun(t, "report", first.id, "")
 }
 
 // reports are the reports in the story's inbox.
@@ -144,15 +144,15 @@ func (w *world) newestReport(t *testing.T) endedReport {
 	return ended
 }
 
-// exportRun writes the history of a workflow as a fixture of the replay test.
-func (w *world) exportRun(t *testing.T, name, id string) {
+// exportRun writes the history of a workflow as a fixture of the replay test; run may be empty for the newest run.
+func (w *world) exportRun(t *testing.T, name, id, run string) {
 	t.Helper()
 	if *export == "" || !regexp.MustCompile("^("+*export+")$").MatchString(name) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	h, err := history(ctx, w.temporal, id, "")
+	h, err := history(ctx, w.temporal, id, run)
 	if err != nil {
 		t.Fatal(err)
 	}

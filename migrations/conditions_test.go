@@ -204,7 +204,7 @@ func TestDefinition_ThatCouldNeverBeEvaluatedIsRefused(t *testing.T) {
 		{columns{"clear_condition_logic": "blocked > 1"}, []string{"clear_condition_logic", `unknown metric "blocked"`}},
 		{columns{"clear_condition_logic": "blocked_backends <"}, []string{"malformed"}},
 		{columns{"threshold_value": nil}, []string{"threshold_value is NULL", "Set threshold_value"}},
-		{columns{"metric_source": "system_helth"}, []string{`metric_source "system_helth"`, "Use one of: backup_failures, capacity, compliance, "}},
+		{columns{"metric_source": "system_helth"}, []string{`metric_source "system_helth"`, "Use one of: anomaly, backup_failures, capacity, compliance, "}},
 		{columns{"metric_source": nil}, []string{`metric_source "NULL"`}},
 		{columns{"metric_source": "backup_failures"}, []string{`unknown metric "blocked_backends"`}},
 		{columns{"alert_name": "  "}, []string{"alert_name is empty"}},

@@ -238,6 +238,7 @@ func alertFacts(m Message, add func(label, value string)) {
 		label = "Worst value"
 	}
 	add(label, reading(m.Definition, worst))
+	add("Because", worst.Reason)
 	if m.Event == alert.EventResolved {
 		add("Lasted", period(m))
 	} else {

@@ -37,11 +37,17 @@ func scenarios() map[string]Message {
 	cleared.Event, cleared.At = alert.EventResolved, firedAt.Add(26*time.Hour+5*time.Minute)
 	cleared.Alerts[0].Status, cleared.Alerts[0].ResolvedAt = alert.StatusResolved, cleared.At
 
+	told := firedMessage()
+	told.Definition.Name, told.Definition.Severity, told.Definition.Condition = "Unusual Metric", alert.SeverityLow, "anomalous_metric_count >= threshold_value"
+	told.Definition.Threshold, told.Definition.Operator = ptr(1), ">="
+	told.Alerts[0].Value, told.Alerts[0].Unit = ptr(1), ""
+	told.Alerts[0].Reason = "transactions_per_s is 12 1/s, usually 164 1/s to 404 1/s at this hour, since 2026-05-04 02:00 UTC (score -13.6)"
+
 	test := Message{Key: "n/test/1", Event: alert.EventTest, At: firedAt}
 
 	return map[string]Message{
 		"fired": fired, "escalated": escalated, "resolved": resolved, "cleared": cleared,
-		"batch": batch(23), "batch-resolved": batchResolved(), "test": test, "hostile": hostile(),
+		"batch": batch(23), "batch-resolved": batchResolved(), "told": told, "test": test, "hostile": hostile(),
 	}
 }
 

@@ -114,7 +114,7 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	)
 	err := row.Scan(&r.ID, &r.Kind, &payload,
 		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
-		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy,
+		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy, &a.Reason,
 		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL, &d.Runbook,
 		&d.AutoResolve, &d.EscalationEnabled, &minutes)
 	if err != nil {

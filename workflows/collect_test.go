@@ -15,8 +15,8 @@ import (
 
 // collector stands for a target and the vault.
 type collector struct {
-	healthErr, performanceErr error
-	done                      []string
+	healthErr, performanceErr, scoreErr error
+	done                                []string
 }
 
 func (c *collector) CollectHealth(context.Context, activities.CollectHealthInput) (activities.CollectHealthOutput, error) {
@@ -27,6 +27,14 @@ func (c *collector) CollectHealth(context.Context, activities.CollectHealthInput
 func (c *collector) CollectPerformance(context.Context, activities.CollectPerformanceInput) (activities.CollectPerformanceOutput, error) {
 	c.done = append(c.done, "performance")
 	return activities.CollectPerformanceOutput{Statements: 20}, c.performanceErr
+}
+
+func (c *collector) ScoreAnomalies(_ context.Context, in activities.ScoreAnomaliesInput) (activities.ScoreAnomaliesOutput, error) {
+	c.done = append(c.done, "anomalies")
+	if in.Target != "local" || in.At.IsZero() {
+		return activities.ScoreAnomaliesOutput{}, temporal.NewNonRetryableApplicationError("asked for nothing", "Test", nil)
+	}
+	return activities.ScoreAnomaliesOutput{Scored: 12, Anomalous: []string{"transactions_per_s"}}, c.scoreErr
 }
 
 func collectWith(t *testing.T, c *collector) (workflows.CollectResult, error) {
@@ -45,11 +53,12 @@ func collectWith(t *testing.T, c *collector) (workflows.CollectResult, error) {
 	return result, nil
 }
 
-func TestCollect_MeasuresHealthAndThenStatements(t *testing.T) {
+func TestCollect_MeasuresHealthThenStatementsAndJudgesThem(t *testing.T) {
 	t.Parallel()
 	c := &collector{}
 	result, err := collectWith(t, c)
-	if err != nil || result.Samples != 35 || result.Performance.Statements != 20 || strings.Join(c.done, " ") != "health performance" {
+	if err != nil || result.Samples != 35 || result.Performance.Statements != 20 || result.Anomalies.Scored != 12 ||
+		strings.Join(c.done, " ") != "health performance anomalies" {
 		t.Errorf("ended with %+v, %v, having done %v", result, err, c.done)
 	}
 }
@@ -62,15 +71,16 @@ func TestCollect_AFailureOfOneHidesNotTheOther(t *testing.T) {
 	for name, c := range map[string]*collector{
 		"health":      {healthErr: refused("health")},
 		"performance": {performanceErr: refused("performance")},
-		"both":        {healthErr: refused("health"), performanceErr: refused("performance")},
+		"anomalies":   {scoreErr: refused("anomalies")},
+		"all":         {healthErr: refused("health"), performanceErr: refused("performance"), scoreErr: refused("anomalies")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := collectWith(t, c)
-			if strings.Join(c.done, " ") != "health performance" {
+			if strings.Join(c.done, " ") != "health performance anomalies" {
 				t.Errorf("only %v was measured", c.done)
 			}
-			for word, failed := range map[string]bool{"no health": c.healthErr != nil, "no performance": c.performanceErr != nil} {
+			for word, failed := range map[string]bool{"no health": c.healthErr != nil, "no performance": c.performanceErr != nil, "no anomalies": c.scoreErr != nil} {
 				if failed && (err == nil || !strings.Contains(err.Error(), word)) {
 					t.Errorf("ended with %v, which does not say %q", err, word)
 				}

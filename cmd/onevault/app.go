@@ -100,6 +100,7 @@ func (a *app) root() *cobra.Command {
 		a.metricCommand(),
 		a.securityCommand(),
 		a.statementCommand(),
+		a.anomalyCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

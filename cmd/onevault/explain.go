@@ -174,6 +174,7 @@ func comparisonText(c vault.Comparison) string {
 func explanationPairs(now time.Time, l vault.ListedAlert, e vault.AlertExplanation) [][2]string {
 	pairs := [][2]string{
 		{"measured", inputsText(e.Inputs)},
+		{"because", saidText(e)},
 		{"condition", e.Condition},
 		{"lasting since", lastingText(e)},
 		{"suppression", suppressionText(e)},
@@ -186,6 +187,14 @@ func explanationPairs(now time.Time, l vault.ListedAlert, e vault.AlertExplanati
 		pairs = append(pairs, [2]string{"agrees", "evaluated again it is " + e.Again + ", as recorded"})
 	}
 	return pairs
+}
+
+// saidText is what the source of a true condition said in words, as recorded: it cannot be computed again.
+func saidText(e vault.AlertExplanation) string {
+	if e.Recorded != "TRUE" {
+		return "" // said already: why there is no data
+	}
+	return e.Reason
 }
 
 // lastingText says how long the condition had held when the alert fired, and how long it had to.

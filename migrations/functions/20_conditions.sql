@@ -304,6 +304,9 @@ BEGIN
     WHEN 'incidents' THEN
         v_inputs := monitoring.incident_inputs(p_tenant_hk, p_at);
 
+    WHEN 'anomaly' THEN
+        v_inputs := monitoring.anomaly_inputs(p_target, p_tenant_hk, p_lookback, p_at);
+
     ELSE
         RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
     END CASE;
@@ -337,6 +340,11 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('incidents', 'incidents_overdue_response', 'Incidents OPEN for more than 30 minutes', 'count'),
     ('incidents', 'incidents_overdue_resolution', 'Incidents INVESTIGATING and created more than 4 hours ago', 'count'),
     ('incidents', 'sla_breached_open_incidents', 'Incidents that are OPEN or INVESTIGATING and missed a limit', 'count'),
+    ('anomaly', 'anomalous_metric_count', 'Metrics that are unusual for their hour', 'count'),
+    ('anomaly', 'high_metric_count', 'Those of them that are higher than usual', 'count'),
+    ('anomaly', 'low_metric_count', 'Those of them that are lower than usual', 'count'),
+    ('anomaly', 'worst_score', 'How many spreads the most unusual of them is off; 0 without any', 'spreads'),
+    ('anomaly', 'judged_metric_count', 'Metrics that were judged; missing while all are being learned', 'count'),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]

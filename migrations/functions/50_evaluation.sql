@@ -116,6 +116,7 @@ DECLARE
     v_error    text := p_inputs_error;
     v_previous record;
     v_verdict  record;
+    v_reason   text;
     v_since    timestamptz;
     v_clear    timestamptz;
     v_met      boolean;
@@ -135,6 +136,8 @@ BEGIN
     END IF;
     result := v_verdict.result;
     evaluated_value := v_verdict.evaluated_value;
+    -- A source may say in words what it saw; of numbers alone nobody would know which metric they are about.
+    v_reason := coalesce(v_verdict.reason, CASE result WHEN 'TRUE' THEN p_inputs ->> 'because' END);
 
     SELECT e.result, e.result_since, e.clear_since INTO v_previous
       FROM monitoring.alert_evaluation_s e
@@ -166,14 +169,14 @@ BEGIN
     decision := monitoring.decide_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at,
         v_fires, v_met, v_clearing AND p_at - v_clear >= make_interval(mins => p_definition.clear_minutes), evaluated_value,
         jsonb_strip_nulls(jsonb_build_object('condition', p_definition.condition_logic, 'inputs', v_used, 'result', result,
-            'reason', v_verdict.reason, 'definition_load_date', p_definition.load_date)));
+            'reason', v_reason, 'definition_load_date', p_definition.load_date)));
 
     INSERT INTO monitoring.alert_evaluation_s (
         alert_definition_hk, hash_diff, target_name, tenant_hk, evaluated_at, definition_load_date, result, result_since,
         clear_since, evaluated_value, inputs, reason, decision, duration_us)
     VALUES (
         p_definition.alert_definition_hk, util.hash_binary(v_used::text || result || decision), p_target, p_tenant_hk, p_at,
-        p_definition.load_date, result, v_since, v_clear, evaluated_value, v_used, v_verdict.reason, decision,
+        p_definition.load_date, result, v_since, v_clear, evaluated_value, v_used, v_reason, decision,
         (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer);
 END
 $$;

@@ -33,7 +33,7 @@ CREATE OR REPLACE FUNCTION monitoring.retention_default(p_table text, p_kind tex
             CASE p_table WHEN 'capacity_metric_s' THEN '100 days' ELSE '35 days' END
         WHEN 'ROLLUP' THEN '13 months'
         WHEN 'QUEUE' THEN (SELECT q.keep::text FROM monitoring.queue_table q WHERE q.table_name = p_table)
-        ELSE CASE WHEN p_table IN ('security_event_s', 'performance_statement_s', 'performance_plan_s') THEN '13 months'
+        ELSE CASE WHEN p_table IN ('security_event_s', 'performance_statement_s', 'performance_plan_s', 'anomaly_baseline_s') THEN '13 months'
                   -- Compliance, alerts, incidents, who was told, and the settings in force at that time.
                   ELSE '7 years' END
         END

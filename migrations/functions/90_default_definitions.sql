@@ -36,6 +36,7 @@ CREATE OR REPLACE TRIGGER t05_check_definition_text BEFORE INSERT ON monitoring.
 
 -- In a new vault the tables have no triggers yet; without them these rows would have no hash.
 SELECT monitoring.enforce_discipline();
+SELECT monitoring.put_anomaly_defaults();
 SELECT set_config('onevault.puts_defaults', 'on', true);
 
 WITH defaults (definition_key, alert_name, alert_description,
@@ -202,7 +203,15 @@ WITH defaults (definition_key, alert_name, alert_description,
         ('INCIDENT_SLA_BREACH', 'Incident Overdue', 'An incident was not answered within 30 minutes, or not resolved within 4 hours',
          'PERFORMANCE', 'HIGH', 'incidents', 'incidents_overdue_response > 0 || incidents_overdue_resolution > 0', NULL, NULL, '>',
          5, 0, 0, 240, true, 30, 'OK', 15,
-         'People were told of an incident and nobody took it, or it lasts longer than was promised. Look: `onevault incident list`: which, who is assigned, what its last note says. Do: take it, call the next one on call, or resolve it when it is over: `onevault incident take`, `onevault incident resolve`.')
+         'People were told of an incident and nobody took it, or it lasts longer than was promised. Look: `onevault incident list`: which, who is assigned, what its last note says. Do: take it, call the next one on call, or resolve it when it is over: `onevault incident take`, `onevault incident resolve`.'),
+        ('METRIC_ANOMALY', 'Unusual Metric', 'A metric is far from what it usually is at this hour of the week; advisory',
+         'PERFORMANCE', 'LOW', 'anomaly', 'anomalous_metric_count >= threshold_value', NULL, 1, '>=',
+         5, 0, 30, 720, true, NULL, 'KEEP', 15,
+         'Something behaves unlike the last four weeks; it may be harmless, or early news of what another alert will say. Look: `onevault anomaly list`, `onevault anomaly show METRIC`; deployments, batch jobs, new clients of that hour. Do: if it is wanted, nothing: it is learned within a day and a half; if this metric is told too often, `onevault anomaly set METRIC --score 8`.'),
+        ('METRICS_ANOMALOUS_TOGETHER', 'Several Unusual Metrics', 'Three metrics or more are unusual for this hour at the same time; advisory',
+         'PERFORMANCE', 'LOW', 'anomaly', 'anomalous_metric_count >= threshold_value', NULL, 3, '>=',
+         5, 0, 30, 720, true, NULL, 'KEEP', 15,
+         'Several figures left their usual range together, which chance seldom does: load, plans or storage changed. Look: `onevault anomaly list`: what began first? Statements and locks of that time, deployments, the host. Do: treat what began first; if the new state is wanted, acknowledge: it is learned within a day and a half.')
 ),
 new_hubs AS (
     INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk, record_source)

@@ -87,6 +87,7 @@ func TestJudgeDefinitions(t *testing.T) {
 		"error":         {[]vault.ListedDefinition{{Key: "BROKEN", Channels: heard, LastResult: "ERROR", LastReason: "division by zero"}}, Fail, "BROKEN (division by zero)"},
 		"no data long":  {[]vault.ListedDefinition{{Key: "BLIND", Channels: heard, LastResult: "NO_DATA", NoDataMinutes: 15, ResultSince: now.Add(-16 * time.Minute)}}, Warn, "BLIND"},
 		"no data fine":  {[]vault.ListedDefinition{{Key: "BACKUPS", Channels: heard, LastResult: "NO_DATA", NoDataState: "OK", ResultSince: now.Add(-time.Hour)}}, OK, "1 are enabled"},
+		"no data kept":  {[]vault.ListedDefinition{{Key: "METRIC_ANOMALY", Channels: heard, LastResult: "NO_DATA", NoDataState: "KEEP", ResultSince: now.Add(-time.Hour)}}, OK, "1 are enabled"},
 		"no data yet":   {[]vault.ListedDefinition{{Key: "NEW", Channels: heard, LastResult: "NO_DATA", NoDataMinutes: 15, ResultSince: now.Add(-14 * time.Minute)}}, OK, "1 are enabled"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -175,7 +175,7 @@ func judgeDefinitions(now time.Time, definitions []vault.ListedDefinition) []Fin
 		switch {
 		case d.LastResult == "ERROR":
 			broken = append(broken, d.Key+" ("+d.LastReason+")")
-		case d.LastResult == "NO_DATA" && d.NoDataState != "OK" && now.Sub(d.ResultSince) > time.Duration(d.NoDataMinutes)*time.Minute:
+		case d.LastResult == "NO_DATA" && d.NoDataState != "OK" && d.NoDataState != "KEEP" && now.Sub(d.ResultSince) > time.Duration(d.NoDataMinutes)*time.Minute:
 			blind = append(blind, d.Key+" ("+age(now, d.ResultSince)+")")
 		}
 	}
