@@ -48,6 +48,7 @@ type Event string
 const (
 	EventFired     Event = "FIRED"
 	EventEscalated Event = "ESCALATED"
+	EventReopened  Event = "REOPENED" // an acknowledgement or a snooze is over, and nobody ended the alert
 	EventResolved  Event = "RESOLVED"
 	EventTest      Event = "TEST"
 )
@@ -88,7 +89,11 @@ type Alert struct {
 	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy     string    `json:"resolved_by,omitempty"`
-	Notes          string    `json:"notes,omitempty"` // of the last acknowledgement or resolution
+	Notes          string    `json:"notes,omitempty"` // of the last answer, whatever it was
+
+	AcknowledgedUntil time.Time `json:"acknowledged_until,omitzero"` // the acknowledgement holds until then; zero: until the end
+	SnoozedUntil      time.Time `json:"snoozed_until,omitzero"`      // nobody is paged before then
+	FalsePositive     bool      `json:"false_positive,omitempty"`    // somebody judged that it should not have fired
 }
 
 // Active reports whether the alert still asks for somebody's attention.

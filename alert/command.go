@@ -4,12 +4,16 @@ import "time"
 
 // The names by which a running alert workflow is addressed.
 const (
-	UpdateAcknowledge = "acknowledge"
-	UpdateResolve     = "resolve"
-	SignalAcknowledge = "acknowledge" // for `temporal workflow signal`; the sender is not verified
-	SignalResolve     = "resolve"
-	SignalTransitions = "transitions" // facts from the vault's outbox and from the worker
-	QueryStatus       = "status"
+	UpdateAcknowledge   = "acknowledge"
+	UpdateResolve       = "resolve"
+	UpdateUnacknowledge = "unacknowledge"
+	UpdateSnooze        = "snooze"
+	UpdateEscalate      = "escalate"
+	UpdateFalsePositive = "false-positive"
+	SignalAcknowledge   = "acknowledge" // for `temporal workflow signal`; the sender is not verified
+	SignalResolve       = "resolve"
+	SignalTransitions   = "transitions" // facts from the vault's outbox and from the worker
+	QueryStatus         = "status"
 )
 
 // ActorCondition stands as the resolver of an alert that nobody resolved: its condition cleared. The
@@ -19,10 +23,12 @@ const ActorCondition = "condition cleared"
 // Command is what a person asks of the alerts of a group: the input of the updates and of the signals
 // of the same names.
 type Command struct {
-	Actor  string   `json:"actor"`
-	Notes  string   `json:"notes,omitempty"`
-	Via    string   `json:"via,omitempty"`    // how the actor is known, e.g. cli:dana@host
-	Alerts []string `json:"alerts,omitempty"` // keys or short ids; empty: all that are active
+	Actor string `json:"actor"`
+	Notes string `json:"notes,omitempty"`
+	Via   string `json:"via,omitempty"` // how the actor is known, e.g. cli:dana@host
+	// Minutes is how long an acknowledgement holds (0: until the end) or a snooze lasts.
+	Minutes int      `json:"minutes,omitempty"`
+	Alerts  []string `json:"alerts,omitempty"` // keys or short ids; empty: all that are active
 }
 
 // CommandResult answers a Command, one entry per alert it meant.
@@ -35,8 +41,10 @@ type CommandOutcome struct {
 	ShortID        string    `json:"short_id"`
 	Status         Status    `json:"status"`
 	Changed        bool      `json:"changed"`
-	Actor          string    `json:"actor,omitempty"` // who acknowledged or resolved it
+	Actor          string    `json:"actor,omitempty"` // who brought it about
 	At             time.Time `json:"at,omitzero"`
+	Until          time.Time `json:"until,omitzero"` // the end of the acknowledgement or snooze
+	Level          int       `json:"level,omitempty"`
 	CancelledLevel int       `json:"cancelled_level,omitempty"` // the escalation that will not happen now
 }
 

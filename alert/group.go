@@ -26,19 +26,25 @@ const (
 	TransitionFired        TransitionKind = "FIRED"
 	TransitionAcknowledged TransitionKind = "ACKNOWLEDGED"
 	TransitionResolved     TransitionKind = "RESOLVED"
-	TransitionNotify       TransitionKind = "NOTIFY" // somebody asked that everybody be told again
+	TransitionReopened     TransitionKind = "REOPENED"  // an acknowledgement was taken back
+	TransitionSnoozed      TransitionKind = "SNOOZED"   // nobody is to be paged for a time
+	TransitionEscalated    TransitionKind = "ESCALATED" // somebody raised it
+	TransitionNotify       TransitionKind = "NOTIFY"    // somebody asked that everybody be told again
 )
 
 // Transition is one fact that is brought to an alert's workflow.
 type Transition struct {
 	// Seq is the outbox row it came by, by which a repeated delivery is recognised; 0: from the worker.
-	Seq   int64          `json:"seq,omitempty"`
-	Kind  TransitionKind `json:"kind"`
-	Alert Alert          `json:"alert"` // whole for FIRED, otherwise at least its Key
-	At    time.Time      `json:"at"`
-	Actor string         `json:"actor,omitempty"`
-	Via   string         `json:"via,omitempty"`
-	Notes string         `json:"notes,omitempty"`
+	Seq           int64          `json:"seq,omitempty"`
+	Kind          TransitionKind `json:"kind"`
+	Alert         Alert          `json:"alert"` // whole for FIRED, otherwise at least its Key
+	At            time.Time      `json:"at"`
+	Actor         string         `json:"actor,omitempty"`
+	Via           string         `json:"via,omitempty"`
+	Notes         string         `json:"notes,omitempty"`
+	Until         time.Time      `json:"until,omitzero"`           // ACKNOWLEDGED: zero until the end; SNOOZED
+	Level         int            `json:"level,omitempty"`          // ESCALATED
+	FalsePositive bool           `json:"false_positive,omitempty"` // RESOLVED
 	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known.
 	Definition *Definition `json:"definition,omitempty"`
 	Channels   []Channel   `json:"channels,omitempty"`

@@ -71,7 +71,10 @@ func (g *Group) Fire(t Transition, now time.Time) *Tracked {
 		g.Hear(t.Channels)
 	}
 	tracked := &Tracked{Alert: t.Alert}
-	if tracked.Status == StatusOpen || tracked.Status == StatusEscalated {
+	if !tracked.SnoozedUntil.After(now) {
+		tracked.SnoozedUntil = time.Time{}
+	}
+	if tracked.Asks() {
 		g.schedule(tracked, now)
 	}
 	g.Alerts = append(g.Alerts, tracked)
@@ -149,14 +152,9 @@ func (g *Group) Select(c Command) ([]*Tracked, error) {
 	return selected, nil
 }
 
-// Acknowledge stops the paging of an alert. False: it was acknowledged or resolved before.
+// Acknowledge stops the paging of an alert until its end. False: it was acknowledged or resolved before.
 func (g *Group) Acknowledge(t *Tracked, actor, notes string, at time.Time) bool {
-	if t.Status != StatusOpen && t.Status != StatusEscalated {
-		return false
-	}
-	t.Status, t.AcknowledgedBy, t.AcknowledgedAt, t.Notes = StatusAcknowledged, actor, at, notes
-	t.NextEscalation = time.Time{}
-	return true
+	return g.AcknowledgeUntil(t, actor, notes, at, time.Time{})
 }
 
 // Resolve ends an alert. False: it had ended before.
@@ -165,7 +163,7 @@ func (g *Group) Resolve(t *Tracked, actor, notes string, at time.Time) bool {
 		return false
 	}
 	t.Status, t.ResolvedBy, t.ResolvedAt, t.Notes = StatusResolved, actor, at, notes
-	t.NextEscalation = time.Time{}
+	t.rest()
 	return true
 }
 
@@ -194,8 +192,10 @@ func (g *Group) NextEscalation() time.Time {
 	return next
 }
 
-// Asks reports whether the alert still pages: nobody has answered it.
-func (t *Tracked) Asks() bool { return t.Status == StatusOpen || t.Status == StatusEscalated }
+// Asks reports whether the alert pages: nobody has answered it, and nobody asked for quiet.
+func (t *Tracked) Asks() bool { return t.unanswered() && t.SnoozedUntil.IsZero() }
+
+func (t *Tracked) unanswered() bool { return t.Status == StatusOpen || t.Status == StatusEscalated }
 
 // Tell notes that a recipient was told, or may have been.
 func (t *Tracked) Tell(r Recipient) {

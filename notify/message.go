@@ -90,7 +90,7 @@ func badge(m Message) string {
 		return "RESOLVED"
 	case alert.EventTest:
 		return "TEST"
-	case alert.EventFired, alert.EventEscalated:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
 }
@@ -119,6 +119,8 @@ func subject(m Message, p page) string {
 		what = "Message from OneVault"
 	case m.Event == alert.EventEscalated:
 		what = fmt.Sprintf("Level %d: %s", level(m), what)
+	case m.Event == alert.EventReopened:
+		what = "Open again: " + what
 	}
 	if n := len(m.Alerts); n > 1 {
 		what += fmt.Sprintf(" (%d alerts)", n)
@@ -144,6 +146,8 @@ func lede(m Message, p page) string {
 		return "This is a test of this notification channel. Nothing is wrong and nobody needs to act."
 	case alert.EventEscalated:
 		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
+	case alert.EventReopened:
+		return reopenedLede(m, on)
 	case alert.EventResolved:
 		return resolvedLede(m, on)
 	case alert.EventFired:
@@ -157,6 +161,15 @@ func lede(m Message, p page) string {
 		}
 	}
 	return on + " fired."
+}
+
+// reopenedLede says why people hear of it again, where all alerts have the same reason.
+func reopenedLede(m Message, on string) string {
+	text := fmt.Sprintf("%s asks for somebody again, %s after it fired", on, span(m.At.Sub(since(m))))
+	if len(m.Alerts) == 1 && m.Alerts[0].Notes != "" {
+		return text + ": " + oneLine(m.Alerts[0].Notes, maxField) + "."
+	}
+	return text + "."
 }
 
 // reading is a value beside its threshold; empty without a value.
@@ -187,6 +200,9 @@ func resolvedLede(m Message, on string) string {
 
 // resolution says how an alert ended. The machine's own names read as what happened.
 func resolution(a alert.Alert) string {
+	if a.FalsePositive {
+		return "called a false positive by " + oneLine(a.ResolvedBy, 100)
+	}
 	if a.ResolvedBy == "" || a.ResolvedBy == alert.ActorCondition {
 		return "the condition cleared"
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Change is one thing that an alert's workflow did, to be written into the vault: OPEN, ACKNOWLEDGED,
-// ESCALATED, RESOLVED or NOTIFIED. Its content is deterministic, so that writing it twice is harmless.
+// ESCALATED, RESOLVED, REOPENED, SNOOZED or NOTIFIED. Its content is deterministic, so that writing it twice is harmless.
 type Change struct {
 	AlertKey      string          `json:"alert_key"`
 	DefinitionKey string          `json:"definition_key"`
@@ -22,11 +22,14 @@ type Change struct {
 	Actor         string          `json:"actor,omitempty"`
 	Via           string          `json:"via,omitempty"`
 	Notes         string          `json:"notes,omitempty"`
-	Level         int             `json:"level,omitempty"`    // ESCALATED
-	Count         int             `json:"count,omitempty"`    // NOTIFIED: messages delivered
-	Value         *float64        `json:"value,omitempty"`    // OPEN
-	Severity      alert.Severity  `json:"severity,omitempty"` // OPEN
-	Details       json.RawMessage `json:"details,omitempty"`  // OPEN
+	Level         int             `json:"level,omitempty"`          // ESCALATED
+	Count         int             `json:"count,omitempty"`          // NOTIFIED: messages delivered
+	Value         *float64        `json:"value,omitempty"`          // OPEN
+	Severity      alert.Severity  `json:"severity,omitempty"`       // OPEN
+	Details       json.RawMessage `json:"details,omitempty"`        // OPEN
+	Until         time.Time       `json:"until,omitzero"`           // ACKNOWLEDGED (zero: until the end), SNOOZED
+	Expired       bool            `json:"expired,omitempty"`        // REOPENED: because the time of the acknowledgement was over
+	FalsePositive bool            `json:"false_positive,omitempty"` // RESOLVED
 }
 
 // ChangeResult says what stands in the vault after a change of status was offered.
@@ -36,6 +39,7 @@ type ChangeResult struct {
 	Status   alert.Status `json:"status"`
 	Actor    string       `json:"actor,omitempty"`
 	At       time.Time    `json:"at,omitzero"`
+	Until    time.Time    `json:"until,omitzero"` // of an acknowledgement that ends by itself
 	Message  string       `json:"message"`
 }
 
@@ -46,7 +50,7 @@ func (s *Store) RecordHistory(ctx context.Context, changes []Change, entries []L
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if len(changes) > 0 {
 			rows, err := tx.Query(ctx, `
-				SELECT alert_key, changed, coalesce(alert_status, ''), coalesce(actor, ''), coalesce(at, '-infinity'), message
+				SELECT alert_key, changed, coalesce(alert_status, ''), coalesce(actor, ''), coalesce(at, '-infinity'), message, until
 				  FROM monitoring.record_alert_changes($1)`, changes)
 			if err != nil {
 				return err
@@ -71,10 +75,10 @@ func (s *Store) RecordHistory(ctx context.Context, changes []Change, entries []L
 
 func scanChangeResult(row pgx.CollectableRow) (ChangeResult, error) {
 	var (
-		r  ChangeResult
-		at Timestamp
+		r         ChangeResult
+		at, until Timestamp
 	)
-	err := row.Scan(&r.AlertKey, &r.Changed, &r.Status, &r.Actor, &at, &r.Message)
-	r.At = at.Time
+	err := row.Scan(&r.AlertKey, &r.Changed, &r.Status, &r.Actor, &at, &r.Message, &until)
+	r.At, r.Until = at.Time, until.Time
 	return r, err
 }

@@ -19,7 +19,7 @@ func TestTransitions_OnlyTheLegalOnesAreAllowed(t *testing.T) {
 		alert.StatusSuppressed:   {alert.StatusOpen, alert.StatusResolved},
 		alert.StatusOpen:         {alert.StatusAcknowledged, alert.StatusEscalated, alert.StatusResolved},
 		alert.StatusEscalated:    {alert.StatusEscalated, alert.StatusAcknowledged, alert.StatusResolved},
-		alert.StatusAcknowledged: {alert.StatusResolved},
+		alert.StatusAcknowledged: {alert.StatusOpen, alert.StatusResolved},
 		alert.StatusResolved:     {},
 	}
 	for from := range legal {

@@ -52,6 +52,11 @@ type ListedAlert struct {
 	ResolvedBy        string    `json:"resolved_by,omitempty"`
 	ResolvedNotes     string    `json:"resolved_notes,omitempty"`
 	SuppressionReason string    `json:"suppression_reason,omitempty"`
+	AcknowledgedUntil time.Time `json:"acknowledged_until,omitzero"` // zero: it holds until the end
+	SnoozedUntil      time.Time `json:"snoozed_until,omitzero"`      // nobody is paged before then
+	FalsePositive     bool      `json:"false_positive,omitempty"`
+	ChangedBy         string    `json:"changed_by,omitempty"` // who took it back, snoozed or escalated it, where the last change was that
+	ChangeNotes       string    `json:"change_notes,omitempty"`
 	Notifications     int       `json:"notifications"` // messages delivered
 	LastNotifiedAt    time.Time `json:"last_notified_at,omitzero"`
 
@@ -134,6 +139,8 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		acknowledged  Timestamp
 		resolved      Timestamp
 		lastNotified  Timestamp
+		until         Timestamp
+		snoozed       Timestamp
 		escalates     bool
 		delayMinutes  int
 		notifications *int
@@ -142,7 +149,8 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.TriggeredAt, &changed, &a.ChangedVia, &acknowledged, &a.AcknowledgedBy, &a.AcknowledgedNotes,
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
-		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes)
+		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
+		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes)
 	if err != nil {
 		return a, err
 	}
@@ -151,6 +159,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 	}
 	a.TriggeredAt, a.DefinitionVersion = a.TriggeredAt.UTC(), a.DefinitionVersion.UTC()
 	a.ChangedAt, a.AcknowledgedAt, a.ResolvedAt, a.LastNotifiedAt = changed.Time, acknowledged.Time, resolved.Time, lastNotified.Time
+	a.AcknowledgedUntil, a.SnoozedUntil = until.Time, snoozed.Time
 	if escalates {
 		a.expectEscalation(time.Duration(delayMinutes) * time.Minute)
 	}
@@ -158,7 +167,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 }
 
 // expectEscalation follows the workflow's rule: the delay counts from the opening, then from each
-// escalation, until somebody answers.
+// escalation, until somebody answers; a snooze puts it off.
 func (a *ListedAlert) expectEscalation(delay time.Duration) {
 	if a.State != alert.StatusOpen && a.State != alert.StatusEscalated {
 		return
@@ -166,6 +175,9 @@ func (a *ListedAlert) expectEscalation(delay time.Duration) {
 	from := a.ChangedAt
 	if from.IsZero() {
 		from = a.TriggeredAt
+	}
+	if a.SnoozedUntil.After(from) {
+		from = a.SnoozedUntil
 	}
 	a.NextLevel, a.NextAt = a.Level+1, from.Add(delay)
 }
@@ -204,7 +216,7 @@ type Moment struct {
 	At         time.Time `json:"at"`          // when it happened
 	RecordedAt time.Time `json:"recorded_at"` // when the vault learned of it
 	Kind       string    `json:"kind"`        // EVALUATION, STATE, NOTIFICATION
-	// Status is the evaluation's decision, the alert's state (NOTIFIED: only messages were counted), or
+	// Status is the evaluation's decision, the alert's state (NOTIFIED: only messages were counted; SNOOZED; FALSE_POSITIVE: called one after its end), or
 	// the notification's delivery status.
 	Status            string          `json:"status"`
 	Result            string          `json:"result,omitempty"` // EVALUATION: TRUE, FALSE, NO_DATA, ERROR
@@ -358,20 +370,46 @@ func scanListedChannel(row pgx.CollectableRow) (ListedChannel, error) {
 // AcknowledgeAlert acknowledges in the vault alone, as psql does: the relay tells the workflow when it
 // runs. False: it was acknowledged or resolved before, or it is suppressed.
 func (s *Store) AcknowledgeAlert(ctx context.Context, a ListedAlert, actor, notes string) (bool, error) {
-	changed, err := one(ctx, s, pgx.RowTo[bool], "SELECT monitoring.acknowledge_alert($1, $2, $3)", hashKey(a.Key), actor, optional(notes))
+	return s.answer(ctx, a, "acknowledge", "SELECT monitoring.acknowledge_alert($1, $2, $3)", actor, optional(notes))
+}
+
+// AcknowledgeAlertFor acknowledges for a time; see AcknowledgeAlert.
+func (s *Store) AcknowledgeAlertFor(ctx context.Context, a ListedAlert, actor string, lasts time.Duration, notes string) (bool, error) {
+	return s.answer(ctx, a, "acknowledge", "SELECT monitoring.acknowledge_alert_for($1, $2, $3, $4)", actor, lasts, optional(notes))
+}
+
+// UnacknowledgeAlert takes an acknowledgement back; see AcknowledgeAlert.
+func (s *Store) UnacknowledgeAlert(ctx context.Context, a ListedAlert, actor, notes string) (bool, error) {
+	return s.answer(ctx, a, "take back", "SELECT monitoring.unacknowledge_alert($1, $2, $3)", actor, optional(notes))
+}
+
+// SnoozeAlert keeps an alert from paging for a time; see AcknowledgeAlert.
+func (s *Store) SnoozeAlert(ctx context.Context, a ListedAlert, actor string, lasts time.Duration, reason string) (bool, error) {
+	return s.answer(ctx, a, "snooze", "SELECT monitoring.snooze_alert($1, $2, $3, $4)", actor, lasts, reason)
+}
+
+// EscalateAlert raises an alert to its next level; see AcknowledgeAlert.
+func (s *Store) EscalateAlert(ctx context.Context, a ListedAlert, actor, notes string) (bool, error) {
+	return s.answer(ctx, a, "escalate", "SELECT monitoring.escalate_alert($1, $2, $3)", actor, optional(notes))
+}
+
+// MarkFalsePositive says that an alert should not have fired, and ends it where it had not ended; see
+// AcknowledgeAlert.
+func (s *Store) MarkFalsePositive(ctx context.Context, a ListedAlert, actor, reason string) (bool, error) {
+	return s.answer(ctx, a, "mark", "SELECT monitoring.mark_alert_false_positive($1, $2, $3)", actor, reason)
+}
+
+func (s *Store) answer(ctx context.Context, a ListedAlert, verb, sql string, args ...any) (bool, error) {
+	changed, err := one(ctx, s, pgx.RowTo[bool], sql, append([]any{hashKey(a.Key)}, args...)...)
 	if err != nil {
-		return false, fmt.Errorf("acknowledge %s in the vault: %w", a.ID, err)
+		return false, fmt.Errorf("%s %s in the vault: %w", verb, a.ID, err)
 	}
 	return changed, nil
 }
 
 // ResolveAlert resolves in the vault alone; see AcknowledgeAlert.
 func (s *Store) ResolveAlert(ctx context.Context, a ListedAlert, actor, notes string) (bool, error) {
-	changed, err := one(ctx, s, pgx.RowTo[bool], "SELECT monitoring.resolve_alert($1, $2, $3)", hashKey(a.Key), actor, optional(notes))
-	if err != nil {
-		return false, fmt.Errorf("resolve %s in the vault: %w", a.ID, err)
-	}
-	return changed, nil
+	return s.answer(ctx, a, "resolve", "SELECT monitoring.resolve_alert($1, $2, $3)", actor, optional(notes))
 }
 
 // hashKey is the key of the hub row with a business key, as util.hash_binary gives it.

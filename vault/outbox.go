@@ -32,11 +32,14 @@ type OutboxRow struct {
 
 // OutboxPayload is what the fact itself says.
 type OutboxPayload struct {
-	At    time.Time `json:"at"`
-	Actor string    `json:"actor"`
-	Via   string    `json:"via"`
-	Notes string    `json:"notes"`
-	Value *float64  `json:"value"`
+	At            time.Time `json:"at"`
+	Actor         string    `json:"actor"`
+	Via           string    `json:"via"`
+	Notes         string    `json:"notes"`
+	Value         *float64  `json:"value"`
+	Until         time.Time `json:"until"`
+	Level         int       `json:"level"`
+	FalsePositive bool      `json:"false_positive"`
 }
 
 // Outbox is the one relay's hold on the outbox: a session with the relay's lock, which also listens.
@@ -105,16 +108,17 @@ func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) 
 
 func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	var (
-		r               OutboxRow
-		a               = &r.Alert
-		d               = &r.Definition
-		acked, resolved Timestamp
-		minutes         int
-		payload         []byte
+		r                   OutboxRow
+		a                   = &r.Alert
+		d                   = &r.Definition
+		acked, resolved     Timestamp
+		ackedUntil, snoozed Timestamp
+		minutes             int
+		payload             []byte
 	)
 	err := row.Scan(&r.ID, &r.Kind, &payload,
 		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
-		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy, &a.Reason,
+		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy, &ackedUntil, &snoozed, &a.FalsePositive, &a.Reason,
 		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL, &d.Runbook,
 		&d.AutoResolve, &d.EscalationEnabled, &minutes)
 	if err != nil {
@@ -122,6 +126,7 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	}
 	a.TriggeredAt, d.Version = a.TriggeredAt.UTC(), d.Version.UTC()
 	a.AcknowledgedAt, a.ResolvedAt = acked.Time, resolved.Time
+	a.AcknowledgedUntil, a.SnoozedUntil = ackedUntil.Time, snoozed.Time
 	d.EscalationDelay = time.Duration(minutes) * time.Minute
 	if err := json.Unmarshal(payload, &r.Payload); err != nil {
 		return r, fmt.Errorf("outbox row %d: %w", r.ID, err)

@@ -297,7 +297,7 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 func transitionOf(row vault.OutboxRow, channels []alert.Channel) alert.Transition {
 	t := alert.Transition{
 		Seq: row.ID, Kind: row.Kind, Alert: row.Alert, At: row.Payload.At, Actor: row.Payload.Actor, Via: row.Payload.Via,
-		Notes: row.Payload.Notes, Recorded: true,
+		Notes: row.Payload.Notes, Until: row.Payload.Until, Level: row.Payload.Level, FalsePositive: row.Payload.FalsePositive, Recorded: true,
 	}
 	if row.Kind == alert.TransitionFired {
 		t.Definition, t.Channels = &row.Definition, channels

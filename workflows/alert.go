@@ -61,6 +61,9 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	if err := r.handleUpdate(ctx, alert.UpdateResolve, r.resolve); err != nil {
 		return err
 	}
+	if err := r.handleAnswers(ctx); err != nil {
+		return err
+	}
 	workflow.Go(ctx, r.recorder.run)
 	workflow.Go(ctx, r.receiveTransitions)
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalAcknowledge, r.acknowledge) })
@@ -130,7 +133,8 @@ type request struct {
 
 // apply takes a whole batch before anybody is told: what fired and was answered meanwhile pages nobody.
 func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
-	var fired, ended []*alert.Tracked
+	var fired, ended, raised []*alert.Tracked
+	reopened := map[string][]*alert.Tracked{} // by the ledger's word
 	var again []request
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
@@ -149,11 +153,23 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 			}
 		case alert.TransitionAcknowledged:
 			if t := r.group.Find(item.Alert.Key); t != nil {
-				r.acknowledgeOne(t, item.Actor, item.Via, item.Notes, item.At, item.Recorded)
+				r.acknowledgeOne(t, item.Actor, item.Via, item.Notes, item.At, item.Until, item.Recorded)
 			}
 		case alert.TransitionResolved:
-			if t := r.group.Find(item.Alert.Key); t != nil && r.resolveOne(t, item.Actor, item.Via, item.Notes, item.At, item.Recorded) {
+			if t := r.group.Find(item.Alert.Key); t != nil && r.resolveOne(t, item.Actor, item.Via, item.Notes, item.At, item.FalsePositive, item.Recorded) {
 				ended = append(ended, t)
+			}
+		case alert.TransitionReopened:
+			if t := r.group.Find(item.Alert.Key); t != nil && r.reopenOne(ctx, t, item.Actor, item.Via, item.Notes, item.At, item.Recorded) {
+				reopened[reopenedAt(item.At)] = append(reopened[reopenedAt(item.At)], t)
+			}
+		case alert.TransitionSnoozed:
+			if t := r.group.Find(item.Alert.Key); t != nil {
+				r.snoozeOne(t, item.Actor, item.Via, item.Notes, item.At, item.Until, item.Recorded)
+			}
+		case alert.TransitionEscalated:
+			if t := r.group.Find(item.Alert.Key); t != nil && r.raiseOne(ctx, t, item.Level, item.Actor, item.Via, item.Notes, item.At, item.Recorded) {
+				raised = append(raised, t)
 			}
 		}
 	}
@@ -164,6 +180,10 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 	for _, asked := range again {
 		r.tell(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of})
 	}
+	for _, event := range workflow.DeterministicKeys(reopened) {
+		r.tellLevels(ctx, alert.EventReopened, event, reopened[event])
+	}
+	r.tellRaised(ctx, raised)
 	r.tellResolved(ctx, ended)
 	r.show(ctx)
 }
@@ -190,7 +210,7 @@ func (r *alertRun) adopt(ctx workflow.Context, result activities.ChangeResult) {
 	}
 	switch result.Status {
 	case alert.StatusAcknowledged:
-		if r.group.Acknowledge(t, result.Actor, "", result.At) {
+		if r.group.AcknowledgeUntil(t, result.Actor, "", result.At, result.Until) {
 			r.stopPaging()
 		}
 	case alert.StatusResolved:
@@ -206,24 +226,30 @@ func (r *alertRun) adopt(ctx workflow.Context, result activities.ChangeResult) {
 
 // ---------------------------------------------------------------- changes
 
-func (r *alertRun) acknowledgeOne(t *alert.Tracked, actor, via, notes string, at time.Time, recorded bool) bool {
-	if !r.group.Acknowledge(t, actor, notes, at) {
+// acknowledgeOne takes an alert until a moment; zero: until its end.
+func (r *alertRun) acknowledgeOne(t *alert.Tracked, actor, via, notes string, at, until time.Time, recorded bool) bool {
+	if !r.group.AcknowledgeUntil(t, actor, notes, at, until) {
 		return false
 	}
 	if !recorded {
-		r.recorder.change(r.changeOf(t, alert.StatusAcknowledged, actor, via, notes, at))
+		change := r.changeOf(t, alert.StatusAcknowledged, actor, via, notes, at)
+		change.Until = until
+		r.recorder.change(change)
 	}
 	r.stopPaging()
 	return true
 }
 
 // resolveOne ends an alert; the caller tells people, in one message for all that ended together.
-func (r *alertRun) resolveOne(t *alert.Tracked, actor, via, notes string, at time.Time, recorded bool) bool {
+func (r *alertRun) resolveOne(t *alert.Tracked, actor, via, notes string, at time.Time, falsePositive, recorded bool) bool {
 	if !r.group.Resolve(t, actor, notes, at) {
 		return false
 	}
+	t.FalsePositive = falsePositive
 	if !recorded {
-		r.recorder.change(r.changeOf(t, alert.StatusResolved, actor, via, notes, at))
+		change := r.changeOf(t, alert.StatusResolved, actor, via, notes, at)
+		change.FalsePositive = falsePositive
+		r.recorder.change(change)
 	}
 	r.stopPaging()
 	return true
@@ -236,17 +262,17 @@ func (r *alertRun) changeOf(t *alert.Tracked, status alert.Status, actor, via, n
 	}
 }
 
-// escalate raises alerts that nobody answered, as long as the workflow lives.
+// escalate raises alerts that nobody answered, and wakes those whose answer is over, as long as the workflow lives.
 func (r *alertRun) escalate(ctx workflow.Context) {
 	for {
-		if err := workflow.Await(ctx, func() bool { return !r.group.NextEscalation().IsZero() }); err != nil {
+		if err := workflow.Await(ctx, func() bool { return !r.group.Next().IsZero() }); err != nil {
 			return
 		}
-		deadline := r.group.NextEscalation()
+		deadline := r.group.Next()
 		changed, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout:      deadline.Sub(now(ctx)),
 			TimerOptions: workflow.TimerOptions{Summary: "escalate unless acknowledged"},
-		}, func() bool { return !r.group.NextEscalation().Equal(deadline) })
+		}, func() bool { return !r.group.Next().Equal(deadline) })
 		if err != nil {
 			return
 		}
@@ -256,15 +282,13 @@ func (r *alertRun) escalate(ctx workflow.Context) {
 	}
 }
 
-// raise tells of each level in a message of its own: a group may hold alerts of several ages.
+// raise does what is due by itself.
 func (r *alertRun) raise(ctx workflow.Context) {
-	byLevel := map[int][]*alert.Tracked{}
-	for _, t := range r.group.Escalate(now(ctx)) {
+	raised := r.group.Escalate(now(ctx))
+	for _, t := range raised {
 		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", now(ctx)))
-		byLevel[t.Level] = append(byLevel[t.Level], t)
 	}
-	for _, level := range workflow.DeterministicKeys(byLevel) {
-		r.tell(ctx, alert.EventEscalated, "ESCALATED:"+strconv.Itoa(level), byLevel[level])
-	}
+	r.tellRaised(ctx, raised)
+	r.wake(ctx)
 	r.show(ctx)
 }

@@ -15,9 +15,9 @@ type commandFunc func(workflow.Context, alert.Command) (alert.CommandResult, err
 // handleUpdate offers a command as an update: it answers, and is refused before it enters the history.
 func (r *alertRun) handleUpdate(ctx workflow.Context, name string, handle commandFunc) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, name, handle, workflow.UpdateHandlerOptions{
-		Description: name + " alerts of the group: {actor, notes, alerts: short ids, empty for all}",
+		Description: name + " alerts of the group: {actor, notes, minutes, alerts: short ids, empty for all}",
 		Validator: func(_ workflow.Context, c alert.Command) error {
-			if _, err := r.group.Select(c); err != nil {
+			if _, err := r.group.Check(name, c); err != nil {
 				return refuse(err)
 			}
 			return nil
@@ -26,28 +26,35 @@ func (r *alertRun) handleUpdate(ctx workflow.Context, name string, handle comman
 }
 
 func (r *alertRun) acknowledge(ctx workflow.Context, c alert.Command) (alert.CommandResult, error) {
-	return r.command(ctx, c, func(t *alert.Tracked, at time.Time) bool {
-		return r.acknowledgeOne(t, c.Actor, c.Via, c.Notes, at, false)
-	})
+	return r.command(ctx, alert.UpdateAcknowledge, c, func(t *alert.Tracked, at time.Time) bool {
+		var until time.Time
+		if c.Minutes > 0 {
+			until = at.Add(time.Duration(c.Minutes) * time.Minute)
+		}
+		return r.acknowledgeOne(t, c.Actor, c.Via, c.Notes, at, until, false)
+	}, nil)
 }
 
 func (r *alertRun) resolve(ctx workflow.Context, c alert.Command) (alert.CommandResult, error) {
 	var ended []*alert.Tracked
-	result, err := r.command(ctx, c, func(t *alert.Tracked, at time.Time) bool {
-		changed := r.resolveOne(t, c.Actor, c.Via, c.Notes, at, false)
+	result, err := r.command(ctx, alert.UpdateResolve, c, func(t *alert.Tracked, at time.Time) bool {
+		changed := r.resolveOne(t, c.Actor, c.Via, c.Notes, at, false, false)
 		if changed {
 			ended = append(ended, t)
 		}
 		return changed
-	})
+	}, nil)
 	r.tellResolved(ctx, ended)
 	return result, err
 }
 
 // command applies a change to what the command means, waits until the vault holds it (or proved too
-// slow), and answers with what stands then: somebody may have been faster in psql.
-func (r *alertRun) command(ctx workflow.Context, c alert.Command, change func(*alert.Tracked, time.Time) bool) (alert.CommandResult, error) {
-	selected, err := r.group.Select(c)
+// slow), and answers with what stands then: somebody may have been faster in psql. then, where given, follows
+// the changes and is not waited for.
+func (r *alertRun) command(ctx workflow.Context, name string, c alert.Command, change func(*alert.Tracked, time.Time) bool,
+	then func(at time.Time),
+) (alert.CommandResult, error) {
+	selected, err := r.group.Check(name, c)
 	if err != nil {
 		return alert.CommandResult{}, refuse(err)
 	}
@@ -60,16 +67,26 @@ func (r *alertRun) command(ctx workflow.Context, c alert.Command, change func(*a
 		}
 		changed[i] = change(t, at)
 	}
+	if then != nil {
+		then(at)
+	}
 	r.show(ctx)
 	if err := r.recorder.settle(ctx); err != nil {
 		return alert.CommandResult{}, err
 	}
 	result := alert.CommandResult{}
 	for i, t := range selected {
-		outcome := alert.CommandOutcome{ShortID: t.ShortID, Status: t.Status, Changed: changed[i]}
-		outcome.Actor, outcome.At = t.AcknowledgedBy, t.AcknowledgedAt
-		if t.Status == alert.StatusResolved {
+		outcome := alert.CommandOutcome{ShortID: t.ShortID, Status: t.Status, Changed: changed[i], Level: t.Level}
+		switch t.Status {
+		case alert.StatusAcknowledged:
+			outcome.Actor, outcome.At, outcome.Until = t.AcknowledgedBy, t.AcknowledgedAt, t.AcknowledgedUntil
+		case alert.StatusResolved:
 			outcome.Actor, outcome.At = t.ResolvedBy, t.ResolvedAt
+		case alert.StatusOpen, alert.StatusEscalated, alert.StatusSuppressed:
+			outcome.Until = t.SnoozedUntil
+			if changed[i] {
+				outcome.Actor, outcome.At = c.Actor, at
+			}
 		}
 		if changed[i] {
 			outcome.CancelledLevel = cancelled[i]

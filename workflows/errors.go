@@ -11,7 +11,7 @@ import (
 
 // Types of the errors by which an alert's workflow refuses a command.
 const (
-	ErrorConflict = "Conflict" // the alert is over
+	ErrorConflict = "Conflict" // the alert is over, or its state does not allow it
 	ErrorNotFound = "NotFound" // the group does not carry it
 	ErrorUsage    = "Usage"    // the command itself is incomplete
 )
@@ -25,7 +25,7 @@ func isRefused(err error) bool {
 func refuse(err error) error {
 	kind := ErrorUsage
 	switch {
-	case errors.Is(err, alert.ErrOver):
+	case errors.Is(err, alert.ErrOver), errors.Is(err, alert.ErrState):
 		kind = ErrorConflict
 	case errors.Is(err, alert.ErrUnknownAlert):
 		kind = ErrorNotFound

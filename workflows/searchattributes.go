@@ -31,6 +31,7 @@ const maxListed = 50
 const (
 	waitsForAnswer     = "acknowledgement"
 	waitsForResolution = "resolution"
+	waitsForSnooze     = "end of snooze"
 	waitsForDelivery   = "delivery"
 	waitsForVault      = "vault"
 	waitsForNothing    = "nothing"

@@ -25,6 +25,9 @@ func (r *alertRun) status() alert.GroupStatus {
 func (r *alertRun) waiting() string {
 	switch r.group.Status() {
 	case alert.StatusOpen, alert.StatusEscalated:
+		if r.group.Snoozed() {
+			return waitsForSnooze
+		}
 		return waitsForAnswer
 	case alert.StatusAcknowledged:
 		return waitsForResolution
@@ -81,8 +84,17 @@ func line(t *alert.Tracked) string {
 	if t.AcknowledgedBy != "" {
 		parts = append(parts, "acknowledged by "+t.AcknowledgedBy)
 	}
+	if !t.AcknowledgedUntil.IsZero() {
+		parts = append(parts, "until "+t.AcknowledgedUntil.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if !t.SnoozedUntil.IsZero() {
+		parts = append(parts, "snoozed until "+t.SnoozedUntil.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
 	if t.ResolvedBy != "" {
 		parts = append(parts, "resolved by "+t.ResolvedBy)
+	}
+	if t.FalsePositive {
+		parts = append(parts, "a false positive")
 	}
 	return strings.Join(append(parts, fmt.Sprintf("%d told", len(t.Told))), ", ")
 }

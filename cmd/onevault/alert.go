@@ -28,10 +28,13 @@ import (
 const askBeyond = 10
 
 func (a *app) alertCommand() *cobra.Command {
-	return noun("alert", "See alerts, acknowledge and resolve them",
+	cmd := noun("alert", "See alerts, take them, put them off, pass them on and end them",
 		a.alertListCommand(), a.alertShowCommand(), a.alertExplainCommand(), a.alertTimelineCommand(),
-		a.alertActionCommand("ack", command.Acknowledge), a.alertActionCommand("resolve", command.Resolve),
 		a.alertOpenCommand())
+	for _, v := range verbs {
+		cmd.AddCommand(a.alertActionCommand(v))
+	}
+	return cmd
 }
 
 func (a *app) alertListCommand() *cobra.Command {
@@ -155,25 +158,35 @@ func (a *app) alertTimelineCommand() *cobra.Command {
 	}
 }
 
-// alertActionCommand is `alert ack` and `alert resolve`: the same command with another verb.
-func (a *app) alertActionCommand(use string, action command.Action) *cobra.Command {
+// alertActionCommand is `alert ack`, `alert resolve` and their like: the same command with another verb.
+func (a *app) alertActionCommand(v alertVerb) *cobra.Command {
 	var (
-		c   alert.Command
-		yes bool
+		c     alert.Command
+		lasts string
+		yes   bool
 	)
+	action := v.action
 	cmd := &cobra.Command{
-		Use:   use + " ID...",
-		Short: map[command.Action]string{command.Acknowledge: "Take alerts: paging stops", command.Resolve: "End alerts; everybody who was told is told so"}[action],
-		Long: `An ID is a short id (A-7F3K) or more of it, a hash key, or the id of an alert's workflow
+		Use:   v.use + " ID...",
+		Short: v.short,
+		Long: v.long + `
+
+An ID is a short id (A-7F3K) or more of it, a hash key, or the id of an alert's workflow
 (alert/<target>/<definition>: all its alerts; works while the vault is down). The alert's workflow answers;
 where it cannot, the change is made in the vault and the workflow hears of it when it runs.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := v.complete(&c, lasts); err != nil {
+				return usage(err)
+			}
 			if err := a.signCommand(&c); err != nil {
 				return err
 			}
 			return a.actOnAlerts(cmd.Context(), action, args, c, yes)
 		},
+	}
+	if v.lasts != "" {
+		cmd.Flags().StringVarP(&lasts, v.lasts, v.lastsShort, "", v.lastsUsage)
 	}
 	cmd.Flags().StringVarP(&c.Notes, "message", "m", "", "what the others should know")
 	cmd.Flags().StringVar(&c.Actor, "actor", "", "who acts (default $"+settings.Actor+", else your login)")

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/output"
 	"onevault/vault"
 )
@@ -186,7 +185,10 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		{"reason", l.Reason},
 		{"suppressed", l.SuppressionReason},
 		{"acknowledged", by(l.AcknowledgedAt, l.AcknowledgedBy, l.AcknowledgedNotes)},
+		{"until", when(l.AcknowledgedUntil)},
+		{"snoozed", snoozed(l)},
 		{"resolved", by(l.ResolvedAt, l.ResolvedBy, l.ResolvedNotes)},
+		{"false positive", falsePositive(l)},
 		{"level", strconv.Itoa(l.Level)},
 		{"next", next},
 		{"last change", ago(l.ChangedAt) + via(l.ChangedVia)},
@@ -197,6 +199,30 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		[2]string{"workflow", l.WorkflowID},
 		[2]string{"hash key", l.HashKey},
 	)
+}
+
+func when(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return output.Moment(at)
+}
+
+func snoozed(l vault.ListedAlert) string {
+	if l.SnoozedUntil.IsZero() {
+		return ""
+	}
+	return "until " + output.Moment(l.SnoozedUntil) + " by " + l.ChangedBy + ": " + l.ChangeNotes
+}
+
+func falsePositive(l vault.ListedAlert) string {
+	switch {
+	case !l.FalsePositive:
+		return ""
+	case l.ChangedBy != "": // said after its end
+		return "by " + l.ChangedBy + ": " + l.ChangeNotes
+	}
+	return "by " + l.ResolvedBy
 }
 
 // runbookPairs breaks a runbook that has the form of ours, "<meaning> Look: ... Do: ...", into its lines.
@@ -275,25 +301,6 @@ func proofOrReason(proof, reason string, possibleDuplicate bool) string {
 	return output.OrNone(text)
 }
 
-// describeOutcome is what the person who acknowledged or resolved reads.
-func describeOutcome(now time.Time, action command.Action, o command.Outcome) string {
-	done := "acknowledged"
-	if action == command.Resolve {
-		done = "resolved"
-	}
-	if !o.Changed {
-		return fmt.Sprintf("%s was %s by %s %s ago already (%s)", o.ID, done, o.Actor, output.Age(now, o.At), output.Moment(o.At))
-	}
-	text := fmt.Sprintf("%s %s by %s", done, o.ID, o.Actor)
-	switch {
-	case o.OnlyInVault():
-		text += " in the vault; its workflow hears of it when it runs"
-	case o.CancelledLevel > 0:
-		text += fmt.Sprintf("; level %d cancelled", o.CancelledLevel)
-	}
-	return text
-}
-
 func momentName(m vault.Moment) string {
 	return m.At.UTC().Format(time.RFC3339Nano) + " " + m.Kind + " " + m.Status
 }
@@ -317,8 +324,13 @@ func momentCell(m vault.Moment) output.Cell {
 	case "NOTIFICATION":
 		return output.Cell{Text: m.Event + " to " + m.Channel, Style: deliveryCell(m.Status).Style}
 	}
-	if m.Status == "NOTIFIED" {
+	switch m.Status {
+	case "NOTIFIED":
 		return output.Text("messages counted")
+	case "SNOOZED":
+		return output.Cell{Text: "snoozed", Style: output.Note}
+	case "FALSE_POSITIVE":
+		return output.Cell{Text: "called a false positive", Style: output.Note}
 	}
 	cell := stateCell(alert.Status(m.Status))
 	if m.Status == string(alert.StatusEscalated) {

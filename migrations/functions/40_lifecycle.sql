@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION monitoring.alert_transition_allowed(p_from text, p_to
         ('SUPPRESSED', 'OPEN'), ('SUPPRESSED', 'RESOLVED'),
         ('OPEN', 'ACKNOWLEDGED'), ('OPEN', 'ESCALATED'), ('OPEN', 'RESOLVED'),
         ('ESCALATED', 'ESCALATED'), ('ESCALATED', 'ACKNOWLEDGED'), ('ESCALATED', 'RESOLVED'),
-        ('ACKNOWLEDGED', 'RESOLVED'))
+        ('ACKNOWLEDGED', 'OPEN'), ('ACKNOWLEDGED', 'RESOLVED'))
     $$;
 COMMENT ON FUNCTION monitoring.alert_transition_allowed(text, text) IS
     'The one place that says which change of an alert''s status is legal.';
@@ -161,14 +161,18 @@ $$;
 COMMENT ON FUNCTION monitoring.lock_current_alert(bytea) IS
     'The current version of an alert, locked until the transaction ends; NULLs when there is none.';
 
+DROP FUNCTION IF EXISTS monitoring.change_alert_state(bytea, text, timestamptz, text, text, text, integer);
+
 CREATE OR REPLACE FUNCTION monitoring.change_alert_state(
     p_alert_instance_hk bytea, p_status text, p_at timestamptz, p_actor text, p_via text, p_notes text, p_level integer,
-    OUT changed boolean, OUT alert_status text, OUT actor text, OUT at timestamptz, OUT message text)
+    p_details jsonb DEFAULT NULL,
+    OUT changed boolean, OUT alert_status text, OUT actor text, OUT at timestamptz, OUT message text, OUT until timestamptz)
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    c    monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
-    v_id text;
+    c       monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
+    v_until timestamptz := p_details ->> 'until';
+    v_id    text;
 BEGIN
     IF c.alert_instance_hk IS NULL THEN
         RAISE EXCEPTION 'no alert with hash key %', encode(p_alert_instance_hk, 'hex')
@@ -176,14 +180,28 @@ BEGIN
     END IF;
 
     v_id := monitoring.alert_short_id(p_alert_instance_hk);
-    changed := monitoring.alert_transition_allowed(c.alert_status, p_status)
-               AND (p_status <> 'ESCALATED' OR coalesce(p_level, 0) > c.escalation_level);
+    changed := CASE
+        WHEN p_status = 'ESCALATED' THEN
+            monitoring.alert_transition_allowed(c.alert_status, p_status) AND coalesce(p_level, 0) > c.escalation_level
+        -- Of two acknowledgements the longer holds.
+        WHEN p_status = 'ACKNOWLEDGED' AND c.alert_status = 'ACKNOWLEDGED' THEN
+            coalesce(c.acknowledged_until < coalesce(v_until, 'infinity'), false)
+        -- The workflow's clock ends the acknowledgement that it knows, and no newer one.
+        WHEN p_details -> 'expired' = 'true' THEN
+            c.alert_status = 'ACKNOWLEDGED' AND coalesce(c.acknowledged_until <= p_at, false)
+        ELSE monitoring.alert_transition_allowed(c.alert_status, p_status) END;
     c.load_date := clock_timestamp();
     c.changed_at := p_at;
     c.changed_via := p_via;
     IF changed THEN
+        -- Of an acknowledgement and an end the guide's columns tell.
+        c.changed_by := CASE WHEN p_status IN ('OPEN', 'ESCALATED') THEN p_actor END;
+        c.change_notes := CASE WHEN p_status IN ('OPEN', 'ESCALATED') THEN p_notes END;
+        c.acknowledged_until := NULL;
+        c.snoozed_until := NULL;
         CASE p_status
         WHEN 'ACKNOWLEDGED' THEN
+            c.acknowledged_until := v_until;
             c.acknowledged_timestamp := p_at;
             c.acknowledged_by := p_actor;
             c.acknowledgment_notes := p_notes;
@@ -192,12 +210,17 @@ BEGIN
             c.resolved_timestamp := p_at;
             c.resolved_by := p_actor;
             c.resolution_notes := p_notes;
+            c.false_positive := coalesce((p_details ->> 'false_positive')::boolean, c.false_positive);
             c.record_source := 'ALERT_RESOLVER';
         WHEN 'ESCALATED' THEN
             c.escalation_level := p_level;
             c.record_source := 'ALERT_ESCALATOR';
         ELSE
-            c.record_source := 'ALERT_ENGINE';
+            -- Nobody has it any more; who had it stands in the version before.
+            c.acknowledged_timestamp := NULL;
+            c.acknowledged_by := NULL;
+            c.acknowledgment_notes := NULL;
+            c.record_source := CASE c.alert_status WHEN 'ACKNOWLEDGED' THEN 'ALERT_ACKNOWLEDGER' ELSE 'ALERT_ENGINE' END;
         END CASE;
         c.alert_status := p_status;
         INSERT INTO monitoring.alert_instance_s SELECT (c).*;
@@ -212,6 +235,7 @@ BEGIN
     END IF;
 
     alert_status := c.alert_status;
+    until := c.acknowledged_until;
     CASE
     WHEN changed THEN
         actor := p_actor;
@@ -231,8 +255,8 @@ BEGIN
     END CASE;
 END
 $$;
-COMMENT ON FUNCTION monitoring.change_alert_state(bytea, text, timestamptz, text, text, text, integer) IS
-    'Changes the status of an alert if the transition is legal; otherwise changed is false and the message says who was first.';
+COMMENT ON FUNCTION monitoring.change_alert_state(bytea, text, timestamptz, text, text, text, integer, jsonb) IS
+    'Changes the status of an alert if the transition is legal; otherwise changed is false and the message says who was first. p_details: until (ACKNOWLEDGED: when it ends by itself), expired (OPEN: only if that time has come), false_positive (RESOLVED).';
 
 CREATE OR REPLACE FUNCTION monitoring.tell_workflow(p_kind text, p_alert_instance_hk bytea, p_payload jsonb) RETURNS void
     LANGUAGE sql
@@ -258,8 +282,10 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.require_actor(text, text) IS 'Raises 22023 when nobody is named.';
 
+DROP FUNCTION IF EXISTS monitoring.command_alert(text, bytea, text, text);
+
 CREATE OR REPLACE FUNCTION monitoring.command_alert(
-    p_status text, p_alert_instance_hk bytea, p_actor text, p_notes text) RETURNS boolean
+    p_status text, p_alert_instance_hk bytea, p_actor text, p_notes text, p_details jsonb DEFAULT '{}') RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -271,17 +297,17 @@ BEGIN
         RAISE NOTICE 'no alert was given: nothing to do';
         RETURN false;
     END IF;
-    v_result := monitoring.change_alert_state(p_alert_instance_hk, p_status, v_at, p_actor, v_via, p_notes, NULL);
+    v_result := monitoring.change_alert_state(p_alert_instance_hk, p_status, v_at, p_actor, v_via, p_notes, NULL, p_details);
     IF NOT v_result.changed THEN
         RAISE WARNING '%', v_result.message;
         RETURN false;
     END IF;
-    PERFORM monitoring.tell_workflow(p_status, p_alert_instance_hk,
-        jsonb_build_object('actor', p_actor, 'via', v_via, 'notes', p_notes, 'at', v_at));
+    PERFORM monitoring.tell_workflow(CASE p_status WHEN 'OPEN' THEN 'REOPENED' ELSE p_status END, p_alert_instance_hk,
+        p_details || jsonb_build_object('actor', p_actor, 'via', v_via, 'notes', p_notes, 'at', v_at));
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION monitoring.command_alert(text, bytea, text, text) IS
+COMMENT ON FUNCTION monitoring.command_alert(text, bytea, text, text, jsonb) IS
     'A command given in psql: changes the state and tells the workflow, in one transaction.';
 
 CREATE OR REPLACE FUNCTION monitoring.acknowledge_alert(
@@ -339,8 +365,10 @@ COMMENT ON FUNCTION monitoring.send_alert_notifications(bytea) IS
 
 -- ---------------------------------------------------------------- what the workflow records
 
+DROP FUNCTION IF EXISTS monitoring.record_alert_changes(jsonb);
+
 CREATE OR REPLACE FUNCTION monitoring.record_alert_changes(p_changes jsonb)
-    RETURNS TABLE (alert_key text, changed boolean, alert_status text, actor text, at timestamptz, message text)
+    RETURNS TABLE (alert_key text, changed boolean, alert_status text, actor text, at timestamptz, message text, until timestamptz)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
@@ -375,20 +403,26 @@ BEGIN
             IF NOT EXISTS (SELECT FROM monitoring.alert_instance_s s WHERE s.alert_instance_hk = v_hk AND s.load_end_date IS NULL) THEN
                 -- A vault restored from an older backup: said, and no reason to hold up what comes after.
                 RETURN QUERY SELECT v_change ->> 'alert_key', false, NULL::text, NULL::text, NULL::timestamptz,
-                                    format('the vault does not know the alert %s', v_change ->> 'alert_key');
+                                    format('the vault does not know the alert %s', v_change ->> 'alert_key'), NULL::timestamptz;
                 CONTINUE;
             END IF;
-            v_result := monitoring.change_alert_state(
-                v_hk, v_change ->> 'change', (v_change ->> 'at')::timestamptz, v_change ->> 'actor',
-                v_change ->> 'via', v_change ->> 'notes', (v_change ->> 'level')::integer);
+            IF v_change ->> 'change' = 'SNOOZED' THEN
+                v_result := monitoring.snooze_state(v_hk, (v_change ->> 'until')::timestamptz, (v_change ->> 'at')::timestamptz,
+                    v_change ->> 'actor', v_change ->> 'via', v_change ->> 'notes');
+            ELSE
+                v_result := monitoring.change_alert_state(
+                    v_hk, CASE v_change ->> 'change' WHEN 'REOPENED' THEN 'OPEN' ELSE v_change ->> 'change' END,
+                    (v_change ->> 'at')::timestamptz, v_change ->> 'actor', v_change ->> 'via', v_change ->> 'notes',
+                    (v_change ->> 'level')::integer, v_change);
+            END IF;
             RETURN QUERY SELECT v_change ->> 'alert_key', v_result.changed, v_result.alert_status,
-                                v_result.actor, v_result.at, v_result.message;
+                                v_result.actor, v_result.at, v_result.message, v_result.until;
         END CASE;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION monitoring.record_alert_changes(jsonb) IS
-    'Writes the changes that an alert''s workflow made, in order: [{alert_key, change: OPEN|ACKNOWLEDGED|ESCALATED|RESOLVED|NOTIFIED, at, ...}]. Answers for each change of status what stands now.';
+    'Writes the changes that an alert''s workflow made, in order: [{alert_key, change: OPEN|ACKNOWLEDGED|REOPENED|SNOOZED|ESCALATED|RESOLVED|NOTIFIED, at, ...}]. Answers for each change of status what stands now.';
 
 CREATE OR REPLACE FUNCTION monitoring.notification_key(p_alert_key text, p_channel_key text, p_recipient text, p_event text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

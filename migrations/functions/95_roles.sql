@@ -11,7 +11,8 @@
 CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'send_alert_notifications', 'evaluate_alert_conditions',
+    SELECT ARRAY['acknowledge_alert', 'resolve_alert', 'acknowledge_alert_for', 'unacknowledge_alert',
+                 'snooze_alert', 'escalate_alert', 'mark_alert_false_positive', 'send_alert_notifications', 'evaluate_alert_conditions',
                  'create_incident_from_alerts', 'add_alerts_to_incident', 'remove_alerts_from_incident', 'incident_note',
                  'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
                  'add_target', 'change_target', 'remove_target',

@@ -24,18 +24,21 @@ UNION ALL
 SELECT -- A version that only counts messages has the changed_at of the one before.
        CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN s.load_date ELSE coalesce(s.changed_at, s.load_date) END,
        s.load_date, 'STATE', 1,
-       CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'NOTIFIED' ELSE s.alert_status END, '',
+       CASE s.record_source WHEN 'NOTIFICATION_MANAGER' THEN 'NOTIFIED' WHEN 'ALERT_SNOOZER' THEN 'SNOOZED'
+                            WHEN 'ALERT_REVIEWER' THEN 'FALSE_POSITIVE' ELSE s.alert_status END, '',
        CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN 'workflow'
+            WHEN s.changed_by IS NOT NULL THEN s.changed_by
             WHEN s.alert_status = 'ACKNOWLEDGED' THEN coalesce(s.acknowledged_by, '')
             WHEN s.alert_status = 'RESOLVED' THEN coalesce(s.resolved_by, '')
             WHEN s.alert_status = 'ESCALATED' THEN 'workflow'
             ELSE coalesce(s.changed_via, '') END,
        CASE WHEN s.record_source = 'NOTIFICATION_MANAGER' THEN '' ELSE coalesce(s.changed_via, '') END,
        s.escalation_level,
-       CASE s.alert_status WHEN 'ACKNOWLEDGED' THEN coalesce(s.acknowledgment_notes, '')
-                           WHEN 'RESOLVED' THEN coalesce(s.resolution_notes, '')
-                           WHEN 'SUPPRESSED' THEN coalesce(s.suppression_reason, '')
-                           ELSE '' END,
+       concat_ws(', ',
+           CASE s.alert_status WHEN 'SUPPRESSED' THEN s.suppression_reason
+                               ELSE coalesce(s.change_notes, CASE s.alert_status WHEN 'ACKNOWLEDGED' THEN s.acknowledgment_notes
+                                                                                 WHEN 'RESOLVED' THEN s.resolution_notes END) END,
+           'until ' || to_char(coalesce(s.acknowledged_until, s.snoozed_until) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
        s.trigger_value::float8, NULL, NULL,
        '', '', '', '', 0, '', '', '', 0, false, s.notification_count
   FROM the_alert a

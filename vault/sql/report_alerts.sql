@@ -18,8 +18,9 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk) AS short_id,
        coalesce(v.urgency_level, d.alert_severity, 'LOW') AS severity,
        v.alert_status, h.target_name, d.alert_name, d.alert_category,
        v.triggered_timestamp,
-       CASE WHEN v.acknowledged_timestamp < $2 THEN v.acknowledged_timestamp END AS acknowledged_at,
-       coalesce(v.acknowledged_by, '') AS acknowledged_by,
+       -- The first answer, also when it was taken back or ended by itself later.
+       CASE WHEN o.acknowledged_at < $2 THEN o.acknowledged_at END AS acknowledged_at,
+       coalesce(v.acknowledged_by, o.acknowledged_by, '') AS acknowledged_by,
        CASE WHEN v.resolved_timestamp < $2 THEN v.resolved_timestamp END AS resolved_at,
        coalesce(v.resolved_by, '') AS resolved_by,
        coalesce(v.false_positive, false) AS false_positive,
@@ -38,7 +39,9 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk) AS short_id,
   CROSS JOIN LATERAL (
            SELECT CASE WHEN bool_or(s.alert_status = 'SUPPRESSED')
                        THEN min(coalesce(s.changed_at, s.load_date)) FILTER (WHERE s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED'))
-                       ELSE min(s.triggered_timestamp) END AS opened_at
+                       ELSE min(s.triggered_timestamp) END AS opened_at,
+                  min(s.acknowledged_timestamp) AS acknowledged_at,
+                  (array_agg(s.acknowledged_by ORDER BY s.acknowledged_timestamp) FILTER (WHERE s.acknowledged_timestamp < $2))[1] AS acknowledged_by
              FROM monitoring.alert_instance_s s
             WHERE s.alert_instance_hk = h.alert_instance_hk) AS o
  ORDER BY v.triggered_timestamp, h.alert_instance_bk

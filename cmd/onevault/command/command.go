@@ -19,16 +19,49 @@ import (
 type Action string
 
 const (
-	Acknowledge Action = alert.UpdateAcknowledge
-	Resolve     Action = alert.UpdateResolve
+	Acknowledge   Action = alert.UpdateAcknowledge
+	Resolve       Action = alert.UpdateResolve
+	Unacknowledge Action = alert.UpdateUnacknowledge
+	Snooze        Action = alert.UpdateSnooze
+	Escalate      Action = alert.UpdateEscalate
+	FalsePositive Action = alert.UpdateFalsePositive
 )
 
-// wanted is the state that an action brings about.
-func (a Action) wanted() alert.Status {
-	if a == Resolve {
-		return alert.StatusResolved
+// stands reports whether an alert is as the action would leave it, so that asking again is no error. A snooze
+// and an escalation are never there already: each is another.
+func (a Action) stands(o Outcome) bool {
+	switch a {
+	case Acknowledge:
+		return o.State == alert.StatusAcknowledged
+	case Resolve:
+		return o.State == alert.StatusResolved
+	case Unacknowledge:
+		return o.State == alert.StatusOpen || o.State == alert.StatusEscalated
+	case FalsePositive:
+		return o.State == alert.StatusResolved && o.FalsePositive
+	case Snooze, Escalate:
 	}
-	return alert.StatusAcknowledged
+	return false
+}
+
+// pointless reports whether nobody need be asked: the alert stands as wanted, or can never.
+func (a Action) pointless(l vault.ListedAlert) bool {
+	over := l.State == alert.StatusResolved || l.State == alert.StatusSuppressed
+	switch a {
+	case Resolve:
+		return l.State == alert.StatusResolved
+	case FalsePositive:
+		return l.FalsePositive && l.State == alert.StatusResolved
+	case Snooze:
+		return over || l.State == alert.StatusAcknowledged
+	case Acknowledge:
+		// One that ends by itself may be made to last longer.
+		return over || l.State == alert.StatusAcknowledged && l.AcknowledgedUntil.IsZero()
+	case Unacknowledge:
+		return over || l.State != alert.StatusAcknowledged
+	case Escalate:
+	}
+	return over
 }
 
 // Reasons why an action did not take effect, for errors.Is.
@@ -61,6 +94,9 @@ type Outcome struct {
 	Changed        bool         `json:"changed"` // by this command
 	Actor          string       `json:"actor,omitempty"`
 	At             time.Time    `json:"at,omitzero"`
+	Until          time.Time    `json:"until,omitzero"` // the end of an acknowledgement or a snooze
+	Level          int          `json:"level"`
+	FalsePositive  bool         `json:"false_positive,omitempty"`
 	CancelledLevel int          `json:"cancelled_level,omitempty"` // the escalation that will not come
 	Through        string       `json:"through"`                   // workflow or vault
 }
@@ -169,14 +205,14 @@ func (s *Sender) findWithoutVault(ctx context.Context, id string, vaultErr error
 
 func (p *Plan) addFound(action Action, a vault.ListedAlert) error {
 	o := outcomeOf(a)
-	if a.State == action.wanted() || a.State == alert.StatusResolved || a.State == alert.StatusSuppressed && action == Acknowledge {
+	if action.pointless(a) {
 		if err := judge(action, o); err != nil {
 			return err
 		}
 		p.settled = append(p.settled, o)
 		return nil
 	}
-	p.add(group{workflowID: a.WorkflowID, alerts: []vault.ListedAlert{a}, vaultOnly: a.State == alert.StatusSuppressed})
+	p.add(group{workflowID: a.WorkflowID, alerts: []vault.ListedAlert{a}, vaultOnly: a.State == alert.StatusSuppressed || a.State == alert.StatusResolved})
 	return nil
 }
 
@@ -240,7 +276,7 @@ func (s *Sender) carryGroup(ctx context.Context, action Action, g group, c alert
 	}
 	result, err := s.Workflows.Update(ctx, g.workflowID, action, c)
 	if err == nil {
-		return outcomesOf(result), nil
+		return outcomesOf(action, result), nil
 	}
 	// What the workflow cannot take the vault can, if it was there to find the alert; the outbox tells
 	// the workflow. Both have the same guard, so an update that arrives after all changes nothing.
@@ -257,12 +293,8 @@ func (s *Sender) carryGroup(ctx context.Context, action Action, g group, c alert
 
 func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c alert.Command) ([]Outcome, error) {
 	var outcomes []Outcome
-	record := s.Vault.AcknowledgeAlert
-	if action == Resolve {
-		record = s.Vault.ResolveAlert
-	}
 	for _, a := range g.alerts {
-		changed, err := record(ctx, a, c.Actor, c.Notes)
+		changed, err := s.record(ctx, action, a, c)
 		if err != nil {
 			return outcomes, err
 		}
@@ -272,37 +304,74 @@ func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c al
 		}
 		o := outcomeOf(now)
 		o.Changed = changed
+		if changed && now.ChangedBy != "" {
+			o.Actor, o.At = now.ChangedBy, now.ChangedAt
+		}
 		outcomes = append(outcomes, o)
 	}
 	return outcomes, nil
 }
 
+func (s *Sender) record(ctx context.Context, action Action, a vault.ListedAlert, c alert.Command) (bool, error) {
+	lasts := time.Duration(c.Minutes) * time.Minute
+	switch action {
+	case Resolve:
+		return s.Vault.ResolveAlert(ctx, a, c.Actor, c.Notes)
+	case Unacknowledge:
+		return s.Vault.UnacknowledgeAlert(ctx, a, c.Actor, c.Notes)
+	case Snooze:
+		return s.Vault.SnoozeAlert(ctx, a, c.Actor, lasts, c.Notes)
+	case Escalate:
+		return s.Vault.EscalateAlert(ctx, a, c.Actor, c.Notes)
+	case FalsePositive:
+		return s.Vault.MarkFalsePositive(ctx, a, c.Actor, c.Notes)
+	case Acknowledge:
+	}
+	if lasts > 0 {
+		return s.Vault.AcknowledgeAlertFor(ctx, a, c.Actor, lasts, c.Notes)
+	}
+	return s.Vault.AcknowledgeAlert(ctx, a, c.Actor, c.Notes)
+}
+
 // judge turns an outcome that is not what was asked for into an error: too late, or not possible.
 func judge(action Action, o Outcome) error {
-	if o.Changed || o.State == action.wanted() {
+	if o.Changed || action.stands(o) {
 		return nil
 	}
-	if o.State == alert.StatusResolved {
-		return fmt.Errorf("%w: %s was resolved by %s at %s", ErrConflict, o.ID, o.Actor, o.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	const stamp = "2006-01-02 15:04:05 UTC"
+	switch {
+	case o.State == alert.StatusResolved:
+		return fmt.Errorf("%w: %s was resolved by %s at %s", ErrConflict, o.ID, o.Actor, o.At.UTC().Format(stamp))
+	case o.State == alert.StatusAcknowledged:
+		return fmt.Errorf("%w: %s was acknowledged by %s at %s, so that nobody is paged", ErrConflict, o.ID, o.Actor, o.At.UTC().Format(stamp))
+	case action == Acknowledge || action == Resolve:
+		return fmt.Errorf("%w: %s is %s and cannot become %s", ErrConflict, o.ID, o.State, map[Action]alert.Status{
+			Acknowledge: alert.StatusAcknowledged, Resolve: alert.StatusResolved,
+		}[action])
 	}
-	return fmt.Errorf("%w: %s is %s and cannot become %s", ErrConflict, o.ID, o.State, action.wanted())
+	return fmt.Errorf("%w: %s is %s", ErrConflict, o.ID, o.State)
 }
 
 // outcomeOf says what the vault knows of an alert, as an answer to a command that changed nothing.
 func outcomeOf(a vault.ListedAlert) Outcome {
-	o := Outcome{ID: a.ID, State: a.State, Actor: a.AcknowledgedBy, At: a.AcknowledgedAt, Through: throughVault}
+	o := Outcome{ID: a.ID, State: a.State, Actor: a.AcknowledgedBy, At: a.AcknowledgedAt, Through: throughVault, Level: a.Level, FalsePositive: a.FalsePositive}
+	o.Until = a.AcknowledgedUntil
+	if a.State == alert.StatusOpen || a.State == alert.StatusEscalated {
+		o.Until = a.SnoozedUntil
+	}
 	if a.State == alert.StatusResolved {
 		o.Actor, o.At = a.ResolvedBy, a.ResolvedAt
 	}
 	return o
 }
 
-func outcomesOf(result alert.CommandResult) []Outcome {
+func outcomesOf(action Action, result alert.CommandResult) []Outcome {
 	outcomes := make([]Outcome, len(result.Alerts))
 	for i, a := range result.Alerts {
 		outcomes[i] = Outcome{
 			ID: a.ShortID, State: a.Status, Changed: a.Changed, Actor: a.Actor, At: a.At,
 			CancelledLevel: a.CancelledLevel, Through: throughWorkflow,
+			Until: a.Until, Level: a.Level, FalsePositive: action == FalsePositive && a.Changed,
 		}
 	}
 	return outcomes

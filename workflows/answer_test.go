@@ -1,0 +1,195 @@
+package workflows_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"onevault/activities"
+	"onevault/alert"
+)
+
+func TestAnswer_AcknowledgementThatExpiresPagesAgainFromItsLevel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	// Level 1 comes after 15 minutes; then dana takes it for an hour, and forgets it.
+	acked := w.update(20*time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana", Minutes: 60})
+	w.update(90*time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "eve"})
+	w.bring(5*time.Hour, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+
+	events := w.events("EMAIL")
+	if len(events) != 4 || events[1] != "ESCALATED:1" || !strings.HasPrefix(events[2], "REOPENED:") || events[3] != "RESOLVED" {
+		t.Fatalf("told %v", events)
+	}
+	if at := w.sent[2].at.Round(time.Second); at != 80*time.Minute {
+		t.Errorf("paged again after %s, want 1h20m", at)
+	}
+	if got := w.sent[2].Message.Alerts[0]; got.Level != 1 || got.Status != alert.StatusOpen || !strings.Contains(got.Notes, "dana") {
+		t.Errorf("paged again as %+v", got)
+	}
+	if got := acked.result.Alerts[0]; acked.err != nil || !got.Until.Equal(began.Add(80*time.Minute)) {
+		t.Errorf("answered %+v, %v", got, acked.err)
+	}
+	w.expectRecorded("NOTIFIED", "ESCALATED", "NOTIFIED", "ACKNOWLEDGED", "REOPENED", "NOTIFIED", "ACKNOWLEDGED", "NOTIFIED")
+	reopened := w.changes[4]
+	if !reopened.Expired || reopened.Via != "acknowledgement expired" || reopened.Actor == "" {
+		t.Errorf("recorded %+v", reopened)
+	}
+	if !w.changes[3].Until.Equal(began.Add(80 * time.Minute)) {
+		t.Errorf("recorded %+v", w.changes[3])
+	}
+}
+
+func TestAnswer_AcknowledgementThatIsRenewedInPsqlIsNotEndedByTheOldClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	longer := began.Add(3 * time.Hour)
+	w.onRecord = func(in activities.RecordHistoryInput) (activities.RecordHistoryOutput, error) {
+		if len(in.Changes) > 0 && in.Changes[0].Change == "REOPENED" {
+			return activities.RecordHistoryOutput{Results: []activities.ChangeResult{{
+				AlertKey: "K1", Status: alert.StatusAcknowledged, Actor: "eve", At: began.Add(55 * time.Minute), Until: longer,
+			}}}, nil
+		}
+		return activities.RecordHistoryOutput{}, nil
+	}
+	w.bring(0, fired("K1"))
+	w.update(time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana", Minutes: 60})
+	w.bring(2*time.Hour, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	result := w.run()
+	w.expectEvents("EMAIL", "FIRED", "RESOLVED")
+	if got := result.Alerts[0].AcknowledgedBy; got != "eve" {
+		t.Errorf("acknowledged by %q, want eve", got)
+	}
+}
+
+func TestAnswer_TakenBackPagesAtOnceAndEscalatesFromThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	w.update(time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana"})
+	back := w.update(10*time.Minute, alert.UpdateUnacknowledge, alert.Command{Actor: "dana", Notes: "cannot reach it"})
+	again := w.update(11*time.Minute, alert.UpdateUnacknowledge, alert.Command{Actor: "eve"})
+	w.update(30*time.Minute, alert.UpdateResolve, alert.Command{Actor: "eve"})
+	w.run()
+	events := w.events("EMAIL")
+	if len(events) != 4 || !strings.HasPrefix(events[1], "REOPENED:") || events[2] != "ESCALATED:1" {
+		t.Fatalf("told %v", events)
+	}
+	if at := w.sent[2].at.Round(time.Second); at != 25*time.Minute {
+		t.Errorf("escalated after %s, want fifteen minutes after it was taken back", at)
+	}
+	if got := back.result.Alerts[0]; back.err != nil || !got.Changed || got.Actor != "dana" || got.Status != alert.StatusOpen {
+		t.Errorf("answered %+v, %v", got, back.err)
+	}
+	if again.err != nil || again.result.Alerts[0].Changed {
+		t.Errorf("taken back twice: %+v, %v", again.result, again.err)
+	}
+}
+
+func TestAnswer_SnoozedIsQuietThenPagesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	snoozed := w.update(10*time.Minute, alert.UpdateSnooze, alert.Command{Actor: "dana", Minutes: 60, Notes: "deploying"})
+	w.bring(80*time.Minute, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+	events := w.events("EMAIL")
+	if len(events) != 3 || !strings.HasPrefix(events[1], "REOPENED:") || events[2] != "RESOLVED" {
+		t.Fatalf("told %v", events)
+	}
+	if at := w.sent[1].at.Round(time.Second); at != 70*time.Minute {
+		t.Errorf("paged again after %s, want 1h10m", at)
+	}
+	if got := snoozed.result.Alerts[0]; snoozed.err != nil || !got.Changed || !got.Until.Equal(began.Add(70*time.Minute)) || got.CancelledLevel != 1 {
+		t.Errorf("answered %+v, %v", got, snoozed.err)
+	}
+	w.expectRecorded("NOTIFIED", "SNOOZED", "NOTIFIED", "NOTIFIED")
+}
+
+func TestAnswer_PendingMessagesAreCancelledByASnooze(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		if in.Event == "FIRED" {
+			return failed(activities.Transient, 10*time.Minute, false), nil
+		}
+		return accepted(), nil
+	}
+	w.bring(0, fired("K1"))
+	w.update(5*time.Minute, alert.UpdateSnooze, alert.Command{Actor: "dana", Minutes: 30, Notes: "deploying"})
+	w.bring(40*time.Minute, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+	events := w.events("EMAIL")
+	if len(events) != 3 || events[0] != "FIRED" || !strings.HasPrefix(events[1], "REOPENED:") || w.sent[1].at < 35*time.Minute {
+		t.Errorf("told %v, the second after %s", events, w.sent[1].at)
+	}
+}
+
+func TestAnswer_EscalatedByHandGoesUpAtOnceAlsoWhenSomebodyHasIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	first := w.update(time.Minute, alert.UpdateEscalate, alert.Command{Actor: "dana", Notes: "need the owner"})
+	w.update(5*time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "eve"})
+	w.update(6*time.Minute, alert.UpdateEscalate, alert.Command{Actor: "eve"})
+	w.update(10*time.Minute, alert.UpdateResolve, alert.Command{Actor: "eve"})
+	w.run()
+	w.expectEvents("EMAIL", "FIRED", "ESCALATED:1", "ESCALATED:2", "RESOLVED")
+	w.expectRecorded("NOTIFIED", "ESCALATED", "NOTIFIED", "ACKNOWLEDGED", "REOPENED", "ESCALATED", "NOTIFIED", "RESOLVED", "NOTIFIED")
+	if got := first.result.Alerts[0]; first.err != nil || got.Level != 1 || got.Status != alert.StatusEscalated || got.Actor != "dana" {
+		t.Errorf("answered %+v, %v", got, first.err)
+	}
+}
+
+func TestAnswer_FalsePositiveEndsItAndSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	unsaid := w.update(time.Minute, alert.UpdateFalsePositive, alert.Command{Actor: "dana"})
+	w.update(2*time.Minute, alert.UpdateFalsePositive, alert.Command{Actor: "dana", Notes: "a backup runs"})
+	result := w.run()
+	w.expectEvents("EMAIL", "FIRED", "RESOLVED")
+	if unsaid.err == nil || !strings.Contains(unsaid.err.Error(), "notes is empty") {
+		t.Errorf("without a reason: %v", unsaid.err)
+	}
+	if got := result.Alerts[0]; !got.FalsePositive || got.Notes != "a backup runs" {
+		t.Errorf("ended as %+v", got)
+	}
+	at := slices.IndexFunc(w.changes, func(c activities.Change) bool { return c.Change == "RESOLVED" })
+	if at < 0 || !w.changes[at].FalsePositive {
+		t.Errorf("recorded %+v", w.changes)
+	}
+}
+
+func TestAnswer_FromPsqlTakesEffect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.bring(0, fired("K1"))
+	snoozed := ended(alert.TransitionSnoozed, "K1", "dana")
+	snoozed.Until = began.Add(time.Hour)
+	acked := ended(alert.TransitionAcknowledged, "K1", "eve")
+	acked.Until = began.Add(3 * time.Hour)
+	back := ended(alert.TransitionReopened, "K1", "eve")
+	raised := ended(alert.TransitionEscalated, "K1", "eve")
+	raised.Level = 1
+	w.bring(5*time.Minute, snoozed) // until an hour: told again then
+	w.bring(70*time.Minute, acked)
+	w.bring(80*time.Minute, back) // told again
+	w.bring(81*time.Minute, raised)
+	w.bring(90*time.Minute, ended(alert.TransitionResolved, "K1", "eve"))
+	w.run()
+	var words []string
+	for _, event := range w.events("EMAIL") {
+		word, _, _ := strings.Cut(event, ":")
+		words = append(words, word)
+	}
+	if want := []string{"FIRED", "REOPENED", "REOPENED", "ESCALATED", "RESOLVED"}; !slices.Equal(words, want) {
+		t.Errorf("told %v, want %v", words, want)
+	}
+	if got := w.recorded(); slices.ContainsFunc(got, func(c string) bool { return c != "NOTIFIED" }) {
+		t.Errorf("the workflow recorded %v, though the vault holds it", got)
+	}
+}
