@@ -46,11 +46,14 @@ func (a *Alerts) RecordHistory(ctx context.Context, in RecordHistoryInput) (Reco
 // ListChannelsInput names the definition whose hearers are asked for.
 type ListChannelsInput struct {
 	Definition string `json:"definition"`
+	// Named are keys and types of the channels that the definition's escalation policy names.
+	Named []string `json:"named,omitempty"`
 }
 
 // ListChannelsOutput holds the channels as a workflow may carry them: without secrets.
 type ListChannelsOutput struct {
 	Channels []alert.Channel `json:"channels"`
+	Named    []alert.Channel `json:"named,omitempty"`
 }
 
 // ListChannels reads who hears the alerts of a definition now.
@@ -59,7 +62,11 @@ func (a *Alerts) ListChannels(ctx context.Context, in ListChannelsInput) (ListCh
 	if err != nil {
 		return ListChannelsOutput{}, classify(err)
 	}
-	return ListChannelsOutput{Channels: channels}, nil
+	named, err := a.Channels.Named(ctx, in.Definition, in.Named)
+	if err != nil {
+		return ListChannelsOutput{}, classify(err)
+	}
+	return ListChannelsOutput{Channels: channels, Named: named}, nil
 }
 
 // BringTransitionsInput addresses one group of alerts.

@@ -28,13 +28,29 @@ func (d *Directory) Matching(ctx context.Context, definitionKey string) ([]alert
 	if err != nil {
 		return nil, err
 	}
+	return d.carried(rows), nil
+}
+
+// Named returns, of the channels with these keys or types, those whose own filters let a definition through.
+func (d *Directory) Named(ctx context.Context, definitionKey string, names []string) ([]alert.Channel, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := d.Vault.NamedChannels(ctx, definitionKey, names)
+	if err != nil {
+		return nil, err
+	}
+	return d.carried(rows), nil
+}
+
+func (d *Directory) carried(rows []vault.Channel) []alert.Channel {
 	channels := make([]alert.Channel, 0, len(rows))
 	for _, row := range rows {
 		config := configOf(row)
 		d.remember(config)
 		channels = append(channels, d.describe(config))
 	}
-	return channels, nil
+	return channels
 }
 
 // describe lists a channel's recipients. A channel that cannot be opened (a secret is missing) stands for

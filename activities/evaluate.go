@@ -36,6 +36,7 @@ type Fallback struct {
 	Enabled    bool             `json:"enabled"`
 	Definition alert.Definition `json:"definition"`
 	Channels   []alert.Channel  `json:"channels"`
+	Named      []alert.Channel  `json:"named,omitempty"`
 }
 
 // EvaluateAlerts evaluates what is due; the vault records every evaluation and puts what fired or
@@ -61,7 +62,11 @@ func (a *Alerts) EvaluateAlerts(ctx context.Context, in EvaluateAlertsInput) (Ev
 	if err != nil {
 		return EvaluateAlertsOutput{}, classify(err)
 	}
-	out.Fallback = Fallback{Enabled: enabled, Definition: definition, Channels: channels}
+	named, err := a.Channels.Named(ctx, VaultUnreachableKey, definition.Policy.Named())
+	if err != nil {
+		return EvaluateAlertsOutput{}, classify(err)
+	}
+	out.Fallback = Fallback{Enabled: enabled, Definition: definition, Channels: channels, Named: named}
 	return out, nil
 }
 

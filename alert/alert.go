@@ -70,6 +70,7 @@ type Definition struct {
 	AutoResolve       bool          `json:"auto_resolve"`
 	EscalationEnabled bool          `json:"escalation_enabled"`
 	EscalationDelay   time.Duration `json:"escalation_delay"`
+	Policy            *Policy       `json:"policy,omitempty"` // nil: everybody again after each EscalationDelay
 }
 
 // Alert is one firing of a definition on a target, from the moment it opened until it is resolved.

@@ -131,10 +131,20 @@ func (g *Group) Raise(t *Tracked, level int, notes string, at time.Time) bool {
 }
 
 // raisable says why an alert cannot be escalated further; nil: it can.
-func (g *Group) raisable(*Tracked) error { return nil }
+func (g *Group) raisable(t *Tracked) error {
+	p := g.Definition.Policy
+	if p == nil {
+		return nil
+	}
+	if _, more := p.at(t.Level + 1); !more {
+		return fmt.Errorf("%w: %s stands at %s, and nobody further is named", ErrState, t.ShortID, p.Place(t.Level))
+	}
+	return nil
+}
 
 // rest ends whatever was going to happen by itself.
 func (t *Tracked) rest() {
+	t.NextRepeat, t.Repeated = time.Time{}, 0
 	t.NextEscalation, t.AcknowledgedUntil, t.SnoozedUntil = time.Time{}, time.Time{}, time.Time{}
 }
 
@@ -181,7 +191,7 @@ func (t *Tracked) quietUntil() time.Time {
 func (g *Group) Next() time.Time {
 	next := g.NextEscalation()
 	for _, t := range g.Alerts {
-		next = earlier(next, t.quietUntil())
+		next = earlier(earlier(next, t.quietUntil()), t.NextRepeat)
 	}
 	return next
 }

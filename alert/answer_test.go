@@ -174,7 +174,7 @@ func (l *randomLife) judge(what string) {
 		if a.Status == StatusAcknowledged && a.AcknowledgedBy == "" {
 			l.failf("%s: %s is acknowledged by nobody", what, a.Key)
 		}
-		if a.Asks() && l.group.Definition.EscalationEnabled && a.NextEscalation.IsZero() && l.group.raisable(a) == nil {
+		if a.Asks() && (l.group.Definition.EscalationEnabled || l.group.Definition.Policy != nil) && a.NextEscalation.IsZero() && l.group.raisable(a) == nil {
 			l.failf("%s: %s asks for somebody and will never be raised", what, a.Key)
 		}
 	}
@@ -191,8 +191,8 @@ func (l *randomLife) until(at time.Time) {
 			next = l.now
 		}
 		l.now = next
-		raised, woken := l.group.Escalate(l.now), l.group.Wake(l.now)
-		if len(raised)+len(woken) == 0 {
+		raised, repeated, woken := l.group.Escalate(l.now), l.group.Repeat(l.now), l.group.Wake(l.now)
+		if len(raised)+len(repeated)+len(woken) == 0 {
 			l.failf("nothing happens at the moment at which something was to")
 			return
 		}
@@ -255,6 +255,12 @@ func (l *randomLife) fire() {
 	l.fired++
 	key := fmt.Sprintf("alert %d", l.fired)
 	definition := Definition{Key: "D", EscalationEnabled: l.rand.IntN(4) > 0, EscalationDelay: 10 * time.Minute}
+	if l.rand.IntN(2) == 0 {
+		definition.Policy = &Policy{
+			Key: "ONCALL", Levels: []Level{{}, {AfterMinutes: 5, Repeat: 2, EveryMinutes: 3}, {AfterMinutes: 20}},
+			RepeatTimes: l.rand.IntN(3), RepeatEveryMinutes: 30,
+		}
+	}
 	l.group.Fire(Transition{Definition: &definition, Alert: Alert{Key: key, ShortID: ShortID(key), Status: StatusOpen, TriggeredAt: l.now}}, l.now)
 	l.judge("fire")
 }
@@ -278,6 +284,11 @@ func (l *randomLife) end() {
 		l.group.Resolve(a, ActorCondition, "", l.now)
 	}
 	l.judge("end")
+	for _, a := range l.group.Alerts {
+		if p := l.group.Definition.Policy; p != nil && a.Level > (p.RepeatTimes+1)*len(p.Levels)-1 && len(l.group.Alerts) == 1 {
+			l.failf("%s reached level %d of a policy that ends before", a.Key, a.Level)
+		}
+	}
 	if l.group.Active() || !l.group.Next().IsZero() {
 		l.failf("all are resolved: active %t, next %s", l.group.Active(), l.group.Next())
 	}

@@ -48,6 +48,7 @@ type Transition struct {
 	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known.
 	Definition *Definition `json:"definition,omitempty"`
 	Channels   []Channel   `json:"channels,omitempty"`
+	Named      []Channel   `json:"named,omitempty"` // the channels that the definition's policy names
 	// Recorded says that the vault holds the fact already.
 	Recorded bool `json:"recorded,omitempty"`
 }

@@ -13,20 +13,23 @@ import (
 type Group struct {
 	Target     string             `json:"target"`
 	Tenant     string             `json:"tenant,omitempty"`
-	Definition Definition         `json:"definition"` // the version that the active alerts fired under
-	Hearers    []string           `json:"hearers"`    // keys of the channels that are told of the next event
-	Channels   map[string]Channel `json:"channels"`   // every channel that was told of anything, as last known
-	Alerts     []*Tracked         `json:"alerts"`     // in the order of their firing
-	Seen       []int64            `json:"seen"`       // outbox rows that came lately
-	Delivered  int                `json:"delivered"`  // messages that a provider accepted
-	Failed     int                `json:"failed"`     // messages that no attempt delivered
+	Definition Definition         `json:"definition"`      // the version that the active alerts fired under
+	Hearers    []string           `json:"hearers"`         // keys of the channels that are told of the next event
+	Named      []string           `json:"named,omitempty"` // keys of the channels that the definition's policy names
+	Channels   map[string]Channel `json:"channels"`        // every channel that was told of anything, as last known
+	Alerts     []*Tracked         `json:"alerts"`          // in the order of their firing
+	Seen       []int64            `json:"seen"`            // outbox rows that came lately
+	Delivered  int                `json:"delivered"`       // messages that a provider accepted
+	Failed     int                `json:"failed"`          // messages that no attempt delivered
 }
 
 // Tracked is an alert with what its workflow must remember about it.
 type Tracked struct {
 	Alert
 	NextEscalation time.Time   `json:"next_escalation,omitzero"`
-	Requests       int         `json:"requests,omitempty"` // how often somebody asked to tell everybody again
+	NextRepeat     time.Time   `json:"next_repeat,omitzero"` // when the level is paged once more
+	Repeated       int         `json:"repeated,omitempty"`   // how often it was
+	Requests       int         `json:"requests,omitempty"`   // how often somebody asked to tell everybody again
 	Told           []Recipient `json:"told,omitempty"`
 }
 
@@ -70,6 +73,9 @@ func (g *Group) Fire(t Transition, now time.Time) *Tracked {
 	if len(t.Channels) > 0 {
 		g.Hear(t.Channels)
 	}
+	if len(t.Named) > 0 {
+		g.HearNamed(t.Named)
+	}
 	tracked := &Tracked{Alert: t.Alert}
 	if !tracked.SnoozedUntil.After(now) {
 		tracked.SnoozedUntil = time.Time{}
@@ -95,6 +101,10 @@ func (g *Group) Hear(channels []Channel) {
 }
 
 func (g *Group) schedule(t *Tracked, from time.Time) {
+	if g.Definition.Policy != nil {
+		g.follow(t, from)
+		return
+	}
 	t.NextEscalation = time.Time{}
 	if g.Definition.EscalationEnabled && g.Definition.EscalationDelay > 0 {
 		t.NextEscalation = from.Add(g.Definition.EscalationDelay)

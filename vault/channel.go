@@ -36,6 +36,21 @@ func (s *Store) MatchingChannels(ctx context.Context, definitionKey string) ([]C
 	return channels, nil
 }
 
+// NamedChannels returns, of the enabled channels with these keys or types, those whose own filters let the
+// definition through, by its current version.
+func (s *Store) NamedChannels(ctx context.Context, definitionKey string, names []string) ([]Channel, error) {
+	channels, err := all(ctx, s, scanChannel, `
+		SELECT m.channel_key, m.channel_name, m.channel_type, m.configuration, m.retry_attempts, m.retry_delay_seconds
+		  FROM monitoring.alert_definition_h h
+		  JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL,
+		       LATERAL monitoring.matching_channels(h.alert_definition_hk, d.alert_severity, d.alert_category, $2) AS m
+		 WHERE h.alert_definition_bk = $1`, definitionKey, names)
+	if err != nil {
+		return nil, fmt.Errorf("read the channels that the policy of %s names: %w", definitionKey, err)
+	}
+	return channels, nil
+}
+
 // Channel returns the current version of a channel, enabled or not; ErrNotFound when there is none.
 func (s *Store) Channel(ctx context.Context, key string) (Channel, error) {
 	channels, err := all(ctx, s, scanChannel, `

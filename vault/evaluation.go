@@ -58,14 +58,15 @@ func (s *Store) Definition(ctx context.Context, key string) (alert.Definition, b
 			d       = &out.definition
 		)
 		err := r.Scan(&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator,
-			&d.RunbookURL, &d.Runbook, &d.AutoResolve, &d.EscalationEnabled, &minutes, &out.enabled)
+			&d.RunbookURL, &d.Runbook, &d.AutoResolve, &d.EscalationEnabled, &minutes, &out.enabled, &d.Policy)
 		d.Version = d.Version.UTC()
 		d.EscalationDelay = time.Duration(minutes) * time.Minute
 		return out, err
 	}, `
 		SELECT h.alert_definition_bk, d.load_date, d.alert_name, coalesce(d.alert_description, ''), d.alert_category, d.alert_severity,
 		       d.condition_logic, d.threshold_value::float8, coalesce(d.threshold_operator, ''), coalesce(d.runbook_url, ''), coalesce(d.runbook, ''),
-		       d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes, d.is_enabled
+		       d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes, d.is_enabled,
+		       monitoring.escalation_policy_of(d, clock_timestamp())
 		  FROM monitoring.alert_definition_h h
 		  JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL
 		 WHERE h.alert_definition_bk = $1`, key)

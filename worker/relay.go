@@ -273,7 +273,7 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 	input := activities.BringTransitionsInput{
 		WorkflowID: group.workflowID, Target: first.Alert.Target, Tenant: first.Alert.Tenant, Definition: first.Definition.Key,
 	}
-	var channels []alert.Channel
+	var channels, named []alert.Channel
 	for _, row := range group.rows {
 		if row.Kind == alert.TransitionFired && row.Alert.Status == alert.StatusResolved {
 			continue // over before anybody was told: nobody needs a page any more
@@ -284,8 +284,11 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 				return false, err
 			}
 			channels = list
+			if named, err = r.alerts.Channels.Named(ctx, row.Definition.Key, row.Definition.Policy.Named()); err != nil {
+				return false, err
+			}
 		}
-		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels))
+		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels, named))
 	}
 	if len(input.Transitions.Items) == 0 {
 		return false, nil
@@ -294,13 +297,13 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 	return out.Delivered, err
 }
 
-func transitionOf(row vault.OutboxRow, channels []alert.Channel) alert.Transition {
+func transitionOf(row vault.OutboxRow, channels, named []alert.Channel) alert.Transition {
 	t := alert.Transition{
 		Seq: row.ID, Kind: row.Kind, Alert: row.Alert, At: row.Payload.At, Actor: row.Payload.Actor, Via: row.Payload.Via,
 		Notes: row.Payload.Notes, Until: row.Payload.Until, Level: row.Payload.Level, FalsePositive: row.Payload.FalsePositive, Recorded: true,
 	}
 	if row.Kind == alert.TransitionFired {
-		t.Definition, t.Channels = &row.Definition, channels
+		t.Definition, t.Channels, t.Named = &row.Definition, channels, named
 	}
 	return t
 }

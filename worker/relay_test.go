@@ -67,7 +67,7 @@ func TestTransitionOf_CarriesWhatHappened(t *testing.T) {
 	row.Payload = vault.OutboxPayload{At: time.Date(2026, 5, 4, 3, 12, 0, 0, time.UTC), Actor: "dana", Via: "psql:dana", Notes: "checking WAL"}
 	channels := []alert.Channel{{Key: "MAIL"}}
 
-	got := transitionOf(row, channels)
+	got := transitionOf(row, channels, nil)
 	want := alert.Transition{
 		Seq: 41, Kind: alert.TransitionAcknowledged, Alert: row.Alert, At: row.Payload.At, Actor: "dana", Via: "psql:dana",
 		Notes: "checking WAL", Recorded: true,
@@ -83,11 +83,12 @@ func TestTransitionOf_FiringBringsDefinitionAndChannels(t *testing.T) {
 	row := outboxRow(42, alert.TransitionFired, "local", "DISK", "")
 	row.Definition.Version = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	channels := []alert.Channel{{Key: "MAIL"}, {Key: "SLACK"}}
-	got := transitionOf(row, channels)
+	named := []alert.Channel{{Key: "BOSS"}}
+	got := transitionOf(row, channels, named)
 	if got.Definition == nil || got.Definition.Key != "DISK" || !got.Definition.Version.Equal(row.Definition.Version) {
 		t.Errorf("the definition is %+v", got.Definition)
 	}
-	if !reflect.DeepEqual(got.Channels, channels) || !got.Recorded || got.Seq != 42 {
+	if !reflect.DeepEqual(got.Channels, channels) || !reflect.DeepEqual(got.Named, named) || !got.Recorded || got.Seq != 42 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -175,10 +175,10 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 	}
 	fired = slices.DeleteFunc(fired, func(t *alert.Tracked) bool { return !t.Asks() })
 	if len(fired) > 0 {
-		r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
+		r.tellFired(ctx, fired)
 	}
 	for _, asked := range again {
-		r.tell(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of})
+		r.tellTo(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of}, func() []string { return r.group.Hearers })
 	}
 	for _, event := range workflow.DeterministicKeys(reopened) {
 		r.tellLevels(ctx, alert.EventReopened, event, reopened[event])
@@ -289,6 +289,7 @@ func (r *alertRun) raise(ctx workflow.Context) {
 		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", now(ctx)))
 	}
 	r.tellRaised(ctx, raised)
+	r.repeat(ctx)
 	r.wake(ctx)
 	r.show(ctx)
 }

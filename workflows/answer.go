@@ -134,7 +134,29 @@ func (r *alertRun) wake(ctx workflow.Context) {
 	}
 }
 
+// repeat pages levels once more whose policy asks for it.
+func (r *alertRun) repeat(ctx workflow.Context) {
+	stamp := stampOf(now(ctx))
+	for _, of := range byLevel(r.group.Repeat(now(ctx))) {
+		event := alert.EventEscalated
+		if of[0].Level == 0 {
+			event = alert.EventFired
+		}
+		r.tell(ctx, event, "REPEATED:"+strconv.Itoa(of[0].Level)+":"+stamp, of)
+	}
+}
+
 // ---------------------------------------------------------------- messages
+
+// tellFired tells of what fired: in one message, or with a policy in one for each level, since a workflow that was
+// lost begins anew with alerts of several.
+func (r *alertRun) tellFired(ctx workflow.Context, fired []*alert.Tracked) {
+	if r.group.Definition.Policy != nil {
+		r.tellLevels(ctx, alert.EventFired, string(alert.EventFired), fired)
+		return
+	}
+	r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
+}
 
 func (r *alertRun) tellReopened(ctx workflow.Context, alerts []*alert.Tracked, at time.Time) {
 	r.tellLevels(ctx, alert.EventReopened, reopenedAt(at), alerts)
@@ -143,8 +165,10 @@ func (r *alertRun) tellReopened(ctx workflow.Context, alerts []*alert.Tracked, a
 // reopenedAt is the ledger's word for it. The moment makes it another message than the one before, also for
 // a workflow that was lost and knows nothing of that.
 func reopenedAt(at time.Time) string {
-	return string(alert.EventReopened) + ":" + at.UTC().Format("20060102T150405.000000")
+	return string(alert.EventReopened) + ":" + stampOf(at)
 }
+
+func stampOf(at time.Time) string { return at.UTC().Format("20060102T150405.000000") }
 
 func (r *alertRun) tellRaised(ctx workflow.Context, alerts []*alert.Tracked) {
 	for _, of := range byLevel(alerts) {

@@ -193,3 +193,115 @@ func TestAnswer_FromPsqlTakesEffect(t *testing.T) {
 		t.Errorf("the workflow recorded %v, though the vault holds it", got)
 	}
 }
+
+// ---------------------------------------------------------------- with a policy
+
+var (
+	threeChannels = []alert.Channel{
+		{Key: "TEAM", Type: "SLACK", Recipients: []string{"#team"}, RetryAttempts: 2, RetryDelay: time.Minute},
+		{Key: "PAGER", Type: "EMAIL", Recipients: []string{"oncall@example.com"}, RetryAttempts: 2, RetryDelay: time.Minute},
+		{Key: "BOSS", Type: "EMAIL", Recipients: []string{"boss@example.com"}, RetryAttempts: 2, RetryDelay: time.Minute},
+	}
+	upTheLadder = alert.Policy{Key: "LADDER", RepeatTimes: 1, RepeatEveryMinutes: 60, Levels: []alert.Level{
+		{Channels: []string{"TEAM"}}, {AfterMinutes: 10, Channels: []string{"PAGER"}, Repeat: 2, EveryMinutes: 5}, {AfterMinutes: 30, Channels: []string{"BOSS"}},
+	}}
+)
+
+// firedUnder is a firing whose definition follows a policy; the vault may be down from then on.
+func firedUnder(p alert.Policy) alert.Transition {
+	f := fired("K1")
+	d := connections
+	d.Policy = &p
+	f.Definition, f.Channels, f.Named = &d, threeChannels[:1], threeChannels
+	return f
+}
+
+func (w *world) expectPages(want ...string) {
+	w.t.Helper()
+	var got []string
+	for _, m := range w.sent {
+		word, rest, _ := strings.Cut(m.Event, ":")
+		level, _, _ := strings.Cut(rest, ":")
+		if word == "REOPENED" || level == "" {
+			level = "-"
+		}
+		got = append(got, m.at.Round(time.Minute).String()+" "+word+" "+level+" "+m.Channel.Key)
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("told\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func TestPolicy_PagesItsLevelsInTheirTimeAlsoWhileTheVaultIsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.onList = func() error { return errVault }
+	w.onRecord = func(activities.RecordHistoryInput) (activities.RecordHistoryOutput, error) {
+		if w.env.Now().Sub(began) < 4*time.Hour {
+			return activities.RecordHistoryOutput{}, errVault
+		}
+		return activities.RecordHistoryOutput{}, nil
+	}
+	w.bring(0, firedUnder(upTheLadder))
+	w.bring(5*time.Hour, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+	w.expectPages("0s FIRED - TEAM", "10m0s ESCALATED 1 PAGER", "15m0s REPEATED 1 PAGER", "20m0s REPEATED 1 PAGER", "30m0s ESCALATED 2 BOSS",
+		"1h30m0s ESCALATED 3 TEAM", "1h40m0s ESCALATED 4 PAGER", "1h45m0s REPEATED 4 PAGER", "1h50m0s REPEATED 4 PAGER", "2h0m0s ESCALATED 5 BOSS",
+		"5h0m0s RESOLVED - TEAM", "5h0m0s RESOLVED - PAGER", "5h0m0s RESOLVED - BOSS")
+}
+
+func TestPolicy_NothingIsPagedAfterTheAcknowledgement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.onList = func() error { return errVault }
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		if in.Channel.Key == "PAGER" {
+			return failed(activities.Transient, 4*time.Minute, false), nil // each would be tried again
+		}
+		return accepted(), nil
+	}
+	w.bring(0, firedUnder(upTheLadder))
+	acked := w.update(16*time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana"})
+	w.bring(5*time.Hour, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+	w.expectPages("0s FIRED - TEAM", "10m0s ESCALATED 1 PAGER", "14m0s ESCALATED 1 PAGER", "15m0s REPEATED 1 PAGER", "5h0m0s RESOLVED - TEAM")
+	if got := acked.result.Alerts[0]; acked.err != nil || got.CancelledLevel != 2 {
+		t.Errorf("answered %+v, %v", got, acked.err)
+	}
+	withdrawn := 0
+	for _, entry := range w.ledger {
+		if entry.Status == "SUPPRESSED" {
+			withdrawn++
+		}
+	}
+	if withdrawn != 2 {
+		t.Errorf("%d pending messages were withdrawn in the ledger, want 2", withdrawn)
+	}
+}
+
+func TestPolicy_PagesAgainAtTheLevelWhereItStoodAndByHandAtTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.onList = func() error { return errVault }
+	w.bring(0, firedUnder(upTheLadder))
+	w.update(12*time.Minute, alert.UpdateAcknowledge, alert.Command{Actor: "dana", Minutes: 60})
+	w.update(75*time.Minute, alert.UpdateEscalate, alert.Command{Actor: "dana"})
+	w.update(80*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+	w.expectPages("0s FIRED - TEAM", "10m0s ESCALATED 1 PAGER", "1h12m0s REOPENED - PAGER", "1h15m0s ESCALATED 2 BOSS",
+		"1h20m0s RESOLVED - TEAM", "1h20m0s RESOLVED - PAGER", "1h20m0s RESOLVED - BOSS")
+}
+
+func TestPolicy_BeyondItsLastLevelNobodyIsLeftToEscalateTo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.onList = func() error { return errVault }
+	w.bring(0, firedUnder(alert.Policy{Key: "SHORT", Levels: []alert.Level{{}, {AfterMinutes: 10}}}))
+	beyond := w.update(11*time.Minute, alert.UpdateEscalate, alert.Command{Actor: "dana"})
+	w.update(20*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+	if beyond.err == nil || !strings.Contains(beyond.err.Error(), "level 1 of SHORT, and nobody further is named") {
+		t.Errorf("answered %+v, %v", beyond.result, beyond.err)
+	}
+	w.expectPages("0s FIRED - TEAM", "10m0s ESCALATED 1 TEAM", "20m0s RESOLVED - TEAM")
+}

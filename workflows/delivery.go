@@ -31,9 +31,15 @@ func (d *delivery) concerns(alerts []*alert.Tracked) bool {
 	return slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return slices.Contains(alerts, t) })
 }
 
-// tell brings one message about alerts to everybody who hears them: one per channel and recipient,
-// each in a coroutine of its own, so that a slow provider delays nobody else.
+// tell brings one message about alerts of one level to everybody whom the level pages.
 func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked) {
+	level := alerts[0].Level
+	r.tellTo(ctx, event, ledgerEvent, alerts, func() []string { return r.group.HearersAt(level) })
+}
+
+// tellTo brings one message about alerts to the channels with these keys, asked for once they are known anew: one
+// per channel and recipient, each in a coroutine of its own, so that a slow provider delays nobody else.
+func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, hearers func() []string) {
 	at := now(ctx)
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -44,7 +50,7 @@ func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent str
 			return
 		}
 		begun := []*delivery{}
-		for _, key := range r.group.Hearers {
+		for _, key := range hearers() {
 			channel := r.group.Channels[key]
 			for _, recipient := range channel.Recipients {
 				d := &delivery{channel: channel, recipient: recipient, event: ledgerEvent, alerts: alerts}
@@ -285,10 +291,13 @@ func (r *alertRun) refreshChannels(ctx workflow.Context) {
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 50 * time.Millisecond, MaximumAttempts: 2},
 		Summary:                "who hears this",
 	})
-	err := workflow.ExecuteLocalActivity(ctx, alerts.ListChannels, activities.ListChannelsInput{Definition: r.group.Definition.Key}).Get(ctx, &out)
+	err := workflow.ExecuteLocalActivity(ctx, alerts.ListChannels, activities.ListChannelsInput{
+		Definition: r.group.Definition.Key, Named: r.group.Definition.Policy.Named(),
+	}).Get(ctx, &out)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("channels as last known are used", "error", err)
 		return
 	}
 	r.group.Hear(out.Channels)
+	r.group.HearNamed(out.Named)
 }

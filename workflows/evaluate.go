@@ -93,7 +93,7 @@ func vaultDown(ctx workflow.Context, in EvaluateInput, previous EvaluateResult, 
 		Alert: alert.Alert{
 			Key: key, ShortID: alert.ShortID(key), Target: in.Target, Status: alert.StatusOpen, Value: &value, TriggeredAt: result.DownSince,
 		},
-		Definition: &result.Fallback.Definition, Channels: result.Fallback.Channels,
+		Definition: &result.Fallback.Definition, Channels: result.Fallback.Channels, Named: result.Fallback.Named,
 	}
 	return result, bring(ctx, in.Target, fired)
 }

@@ -139,9 +139,16 @@ DECLARE
     c        monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
     v_at     timestamptz := clock_timestamp();
     v_via    text := 'psql:' || session_user;
+    v_policy jsonb;
     v_result record;
 BEGIN
     PERFORM monitoring.require_actor(p_actor, 'p_actor');
+    v_policy := monitoring.escalation_policy_of_alert(p_alert_instance_hk);
+    IF c.escalation_level + 1 >= jsonb_array_length(v_policy -> 'levels') * ((v_policy ->> 'repeat_times')::integer + 1) THEN
+        RAISE WARNING '% stands at level %, the last of %: nobody further is named',
+                      monitoring.alert_short_id(p_alert_instance_hk), c.escalation_level, v_policy ->> 'key';
+        RETURN false;
+    END IF;
     IF c.alert_status = 'ACKNOWLEDGED' THEN
         -- Whoever has it asks for others.
         PERFORM monitoring.change_alert_state(p_alert_instance_hk, 'OPEN', v_at, p_actor, v_via, p_notes, NULL);

@@ -66,13 +66,14 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.ale
        d.condition_logic, d.threshold_value, d.threshold_operator, d.runbook_url,
        d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes,
        monitoring.alert_group_key(dh.alert_definition_bk, h.target_name, h.tenant_hk) AS workflow_id,
-       d.runbook, s.acknowledged_until, s.snoozed_until, s.false_positive
+       d.runbook, s.acknowledged_until, s.snoozed_until, s.false_positive,
+       monitoring.escalation_policy_of(d.whole, s.triggered_timestamp) AS policy
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh USING (alert_definition_hk)
   JOIN LATERAL (
            -- The version that the alert fired under; for one without it, the current one.
-           SELECT v.*
+           SELECT v.*, v AS whole
              FROM monitoring.alert_definition_s v
             WHERE v.alert_definition_hk = h.alert_definition_hk
             ORDER BY v.load_date = (s.trigger_details ->> 'definition_load_date')::timestamptz DESC NULLS LAST,

@@ -411,6 +411,7 @@ BEGIN
         ('active_alerts_dashboard', 'age_minutes', 'Minutes since it fired.'),
         ('active_alerts_dashboard', 'alert_health', 'OVERDUE: unanswered for an hour. STALE: taken, and open for 4 hours since. NORMAL otherwise.'),
         ('active_alerts_dashboard', 'short_id', 'What people type: A-7F3K.'),
+        ('alert_current', 'policy', 'The escalation policy that stood when it fired, as its workflow carries it; NULL: everybody again after each escalation_delay_minutes.'),
         ('alert_current', 'acknowledged_until', 'The acknowledgement ends by itself then; NULL: it does not.'),
         ('alert_current', 'snoozed_until', 'Nobody is paged before then; NULL: not snoozed.'),
         ('alert_current', 'false_positive', 'Somebody judged that it should not have fired.'),
