@@ -35,8 +35,8 @@ func (p *Policy) at(level int) (Level, bool) {
 	return p.Levels[level%len(p.Levels)], true
 }
 
-// gap is how long a level lasts; false: no other follows.
-func (p *Policy) gap(level int) (time.Duration, bool) {
+// Gap is how long a level lasts; false: no other follows.
+func (p *Policy) Gap(level int) (time.Duration, bool) {
 	next, more := p.at(level + 1)
 	if !more {
 		return 0, false
@@ -75,7 +75,7 @@ func (p *Policy) Place(level int) string {
 func (g *Group) follow(t *Tracked, from time.Time) {
 	p := g.Definition.Policy
 	t.NextEscalation, t.NextRepeat, t.Repeated = time.Time{}, time.Time{}, 0
-	if gap, more := p.gap(t.Level); more {
+	if gap, more := p.Gap(t.Level); more {
 		t.NextEscalation = from.Add(gap)
 	}
 	if level, known := p.at(t.Level); known && level.Repeat > 0 {

@@ -41,6 +41,7 @@ type DefinitionSpec struct {
 	NoDataMinutes   int      `json:"no_data_minutes"`
 	AutoResolve     bool     `json:"auto_resolve"`
 	EscalateMinutes int      `json:"escalate_minutes,omitempty"` // 0: it does not escalate
+	Policy          string   `json:"policy,omitempty"`           // empty: the default of its severity
 	Channels        []string `json:"channels,omitempty"`         // none: every channel whose filters match
 	Runbook         string   `json:"runbook,omitempty"`
 	RunbookURL      string   `json:"runbook_url,omitempty"`
@@ -75,7 +76,7 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 	)
 	err := row.Scan(&v.Key, &v.Name, &v.Description, &v.Category, &v.Severity, &v.Enabled, &v.Source, &v.Condition, &v.Clear,
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
-		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
+		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL, &v.Policy,
 		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open)
 	if !escalates {
 		v.EscalateMinutes = 0
@@ -131,7 +132,7 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 		return tx.QueryRow(ctx, definitionPutSQL, d.Key, d.Name, optional(d.Description), d.Category, d.Severity, d.Enabled, optional(d.Source),
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
-			optional(d.Runbook), optional(d.RunbookURL), author).Scan(&heard)
+			optional(d.Runbook), optional(d.RunbookURL), author, optional(d.Policy)).Scan(&heard)
 	})
 	return heard, err
 }

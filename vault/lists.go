@@ -75,6 +75,7 @@ type ListedAlert struct {
 	Runbook           string          `json:"runbook,omitempty"` // one line: what it means, what to look at, what to do
 	AutoResolve       bool            `json:"auto_resolve"`
 
+	Policy string `json:"policy,omitempty"` // the escalation policy that it follows while nobody answers
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
 	NextLevel int       `json:"next_level,omitempty"`
 	NextAt    time.Time `json:"next_at,omitzero"`
@@ -143,6 +144,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		snoozed       Timestamp
 		escalates     bool
 		delayMinutes  int
+		policy        *alert.Policy
 		notifications *int
 	)
 	err := row.Scan(&a.ID, &a.Key, &a.HashKey, &a.WorkflowID, &a.Tenant, &a.Target, &a.State, &a.Level, &a.Severity, &a.Value, &a.Unit,
@@ -150,7 +152,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
 		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
-		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes)
+		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy)
 	if err != nil {
 		return a, err
 	}
@@ -160,7 +162,13 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 	a.TriggeredAt, a.DefinitionVersion = a.TriggeredAt.UTC(), a.DefinitionVersion.UTC()
 	a.ChangedAt, a.AcknowledgedAt, a.ResolvedAt, a.LastNotifiedAt = changed.Time, acknowledged.Time, resolved.Time, lastNotified.Time
 	a.AcknowledgedUntil, a.SnoozedUntil = until.Time, snoozed.Time
-	if escalates {
+	if policy != nil {
+		gap, more := policy.Gap(a.Level)
+		a.Policy = policy.Key
+		if more {
+			a.expectEscalation(gap)
+		}
+	} else if escalates {
 		a.expectEscalation(time.Duration(delayMinutes) * time.Minute)
 	}
 	return a, nil

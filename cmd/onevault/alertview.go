@@ -110,6 +110,11 @@ const lateAfter = 5 * time.Second
 // nextCell says what happens unless somebody answers. It comes from the vault's own marks, so that a list
 // costs the workflows nothing; an escalation that should have come means that no worker runs.
 func nextCell(now time.Time, l vault.ListedAlert) output.Cell {
+	for _, until := range []time.Time{l.AcknowledgedUntil, l.SnoozedUntil} {
+		if until.After(now) {
+			return output.Text("pages again in " + output.Span(until.Sub(now)))
+		}
+	}
 	if l.NextLevel == 0 {
 		return output.Text(output.None)
 	}
@@ -189,7 +194,7 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		{"snoozed", snoozed(l)},
 		{"resolved", by(l.ResolvedAt, l.ResolvedBy, l.ResolvedNotes)},
 		{"false positive", falsePositive(l)},
-		{"level", strconv.Itoa(l.Level)},
+		{"level", strings.TrimSpace(strconv.Itoa(l.Level) + " " + ofPolicy(l.Policy))},
 		{"next", next},
 		{"last change", ago(l.ChangedAt) + via(l.ChangedVia)},
 	}
@@ -199,6 +204,13 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		[2]string{"workflow", l.WorkflowID},
 		[2]string{"hash key", l.HashKey},
 	)
+}
+
+func ofPolicy(key string) string {
+	if key == "" {
+		return ""
+	}
+	return "of " + key
 }
 
 func when(at time.Time) string {

@@ -44,7 +44,7 @@ versions AS MATERIALIZED (
       JOIN LATERAL (
                SELECT d.load_date, d.alert_name, d.alert_description, d.alert_category, d.alert_severity, d.condition_logic,
                       d.threshold_value, d.threshold_operator, d.runbook_url, d.runbook, d.auto_resolve,
-                      d.escalation_enabled, d.escalation_delay_minutes
+                      d.escalation_enabled, d.escalation_delay_minutes, d AS whole
                  FROM monitoring.alert_definition_s d
                 WHERE d.alert_definition_hk = f.alert_definition_hk
                 ORDER BY d.load_date = f.fired_under DESC NULLS LAST, d.load_date <= coalesce(least($5, $6), 'infinity') DESC, d.load_date DESC
@@ -73,7 +73,9 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        v.threshold_value::float8, coalesce(v.threshold_unit, '') AS threshold_unit, coalesce(v.threshold_operator, '') AS operator, coalesce(v.runbook_url, '') AS runbook_url,
        coalesce(v.runbook, '') AS runbook,
        v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes,
-       c.acknowledged_until, c.snoozed_until, coalesce(c.false_positive, false), coalesce(c.changed_by, ''), coalesce(c.change_notes, '')
+       c.acknowledged_until, c.snoozed_until, coalesce(c.false_positive, false), coalesce(c.changed_by, ''), coalesce(c.change_notes, ''),
+       CASE WHEN c.alert_status IN ('OPEN', 'ESCALATED') AND EXISTS (SELECT FROM monitoring.escalation_policy_h)
+            THEN monitoring.escalation_policy_of(v.whole, c.triggered_timestamp) END
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under
  ORDER BY CASE WHEN $1 THEN 0 ELSE array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], coalesce(c.urgency_level, v.alert_severity)::text) END,

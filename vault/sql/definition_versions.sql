@@ -5,7 +5,7 @@ SELECT h.alert_definition_bk, d.alert_name, coalesce(d.alert_description, ''), d
        coalesce(trim_scale(d.threshold_value)::text, ''), coalesce(d.threshold_operator, ''),
        coalesce(d.evaluation_frequency_minutes, 5), d.lookback_minutes, d.pending_minutes, d.clear_minutes, coalesce(d.suppression_window_minutes, 0),
        d.no_data_state, d.no_data_minutes, coalesce(d.auto_resolve, false), coalesce(d.escalation_enabled, false), coalesce(d.escalation_delay_minutes, 30),
-       coalesce(d.notification_channels, '{}'), coalesce(d.runbook, ''), coalesce(d.runbook_url, ''),
+       coalesce(d.notification_channels, '{}'), coalesce(d.runbook, ''), coalesce(d.runbook_url, ''), coalesce(d.escalation_policy, ''),
        d.load_date, d.load_end_date, coalesce(d.last_modified_by, d.created_by, ''), d.record_source,
        (SELECT count(*)
           FROM monitoring.alert_instance_h ih

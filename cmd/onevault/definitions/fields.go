@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"onevault/cmd/onevault/yamlfile"
 	"onevault/vault"
 )
 
@@ -56,6 +57,7 @@ var fields = []field{
 	minutes("no_data_after", "How long data must be missing before ALERT fires", 0, 15, func(d *spec) *int { return &d.NoDataMinutes }),
 	yesNo("auto_resolve", "Whether the cleared condition ends the alert, or a person must", false, func(d *spec) *bool { return &d.AutoResolve }),
 	minutes("escalate_after", "After how long without an answer everybody is told again; without it never", 1, 0, func(d *spec) *int { return &d.EscalateMinutes }),
+	text("policy", "The escalation policy that it follows; without it the default of its severity, or without one escalate_after", "ONCALL", false, func(d *spec) *string { return &d.Policy }),
 	channels(),
 	text("runbook", "One line for whoever is paged: what it means, what to look at, what to do", "Look: pg_stat_replication. Do: ...", false, func(d *spec) *string { return &d.Runbook }),
 	text("runbook_url", "Where the longer text is", "https://wiki.example.com/lag", false, func(d *spec) *string { return &d.RunbookURL }),
@@ -102,7 +104,7 @@ func withPattern(f field) field {
 
 func scalar(node *yaml.Node) (string, error) {
 	if node.Kind != yaml.ScalarNode {
-		return "", fmt.Errorf("is %s, not one value", kindOf(node))
+		return "", fmt.Errorf("is %s, not one value", yamlfile.Kind(node))
 	}
 	if node.Tag == "!!null" {
 		return "", errors.New("is empty")
@@ -173,7 +175,7 @@ func yesNo(name, about string, standard bool, of func(*spec) *bool) field {
 		name: name, about: about, example: strconv.FormatBool(standard), schema: map[string]any{"type": "boolean", "default": standard},
 		read: func(node *yaml.Node, d *spec) (string, error) {
 			if node.Kind != yaml.ScalarNode || node.Tag != "!!bool" {
-				return "write true or false", fmt.Errorf("is %s", kindOf(node))
+				return "write true or false", fmt.Errorf("is %s", yamlfile.Kind(node))
 			}
 			*of(d) = strings.EqualFold(node.Value, "true")
 			return "", nil
@@ -286,11 +288,11 @@ func channels() field {
 		read: func(node *yaml.Node, d *spec) (string, error) {
 			const remedy = "write a list: [EMAIL, ONCALL_SLACK]"
 			if node.Kind != yaml.SequenceNode {
-				return remedy, fmt.Errorf("is %s", kindOf(node))
+				return remedy, fmt.Errorf("is %s", yamlfile.Kind(node))
 			}
 			d.Channels = nil
 			for _, item := range node.Content {
-				value, err := scalar(resolve(item))
+				value, err := scalar(yamlfile.Resolve(item))
 				if err != nil {
 					return remedy, fmt.Errorf("holds what %w", err)
 				}

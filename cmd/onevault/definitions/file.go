@@ -5,29 +5,19 @@ package definitions
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"regexp"
-	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"onevault/cmd/onevault/yamlfile"
 	"onevault/vault"
 )
 
 // Version is the form of the file that this build reads and writes.
 const Version = 1
 
-// Problem is what is wrong with a file, where, and what to do about it.
-type Problem struct {
-	Line   int    `json:"line,omitempty"` // 1 for the first; 0: of the file as a whole
-	Key    string `json:"key,omitempty"`  // of the definition
-	Field  string `json:"field,omitempty"`
-	Text   string `json:"text"`
-	Remedy string `json:"remedy,omitempty"`
-}
+// Problem is what is wrong with a file.
+type Problem = yamlfile.Problem
 
 // Definition is one of a file, with the line at which it begins.
 type Definition struct {
@@ -38,198 +28,55 @@ type Definition struct {
 // Parse reads a file. With problems there are no definitions: half a file is none.
 func Parse(text []byte) ([]Definition, []Problem) {
 	p := &parser{seen: map[string]int{}}
-	p.file(text)
-	if len(p.problems) > 0 {
-		return nil, p.problems
+	for _, node := range p.List(text, Version, "definitions") {
+		p.definition(node)
+	}
+	if len(p.Problems) > 0 {
+		return nil, p.Problems
 	}
 	return p.definitions, nil
 }
 
 type parser struct {
+	yamlfile.Reader
 	definitions []Definition
-	problems    []Problem
 	seen        map[string]int // lines of keys
-}
-
-func (p *parser) problem(line int, key, field, remedy, format string, args ...any) {
-	p.problems = append(p.problems, Problem{Line: line, Key: key, Field: field, Text: fmt.Sprintf(format, args...), Remedy: remedy})
-}
-
-// yamlLine finds where the parser of YAML stumbled.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-func (p *parser) file(text []byte) {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	var document, next yaml.Node
-	if err := decoder.Decode(&document); err != nil {
-		if errors.Is(err, io.EOF) {
-			p.problem(0, "", "", "begin with `version: 1` and `definitions:`; `onevault definition export` writes one", "the file is empty")
-			return
-		}
-		line := 0
-		if found := yamlLine.FindStringSubmatch(err.Error()); found != nil {
-			fmt.Sscan(found[1], &line) //nolint:errcheck // without a number it stays 0
-		}
-		p.problem(line, "", "", "", "this is no YAML: %s", yamlLine.ReplaceAllString(err.Error(), ""))
-		return
-	}
-	if err := decoder.Decode(&next); !errors.Is(err, io.EOF) {
-		p.problem(next.Line, "", "", "put all definitions into one list", "the file holds more than one document")
-		return
-	}
-	root := document.Content[0]
-	if root.Kind != yaml.MappingNode {
-		p.problem(root.Line, "", "", "begin with `version: 1` and `definitions:`", "the file is %s, not a mapping", kindOf(root))
-		return
-	}
-	known := []string{"version", "definitions"}
-	var version, list *yaml.Node
-	for _, e := range p.entries(root, "") {
-		switch e.name {
-		case "version":
-			version = e.value
-		case "definitions":
-			list = e.value
-		default:
-			p.problem(e.line, "", e.name, suggest(e.name, known), "unknown field")
-		}
-	}
-	switch {
-	case version == nil:
-		p.problem(root.Line, "", "version", "write `version: 1`", "missing")
-	case version.Value != fmt.Sprint(Version):
-		p.problem(version.Line, "", "version", "write `version: 1`, or use a build of onevault that knows it", "is %q", version.Value)
-	}
-	if list == nil || list.Kind != yaml.SequenceNode {
-		line := root.Line
-		if list != nil {
-			line = list.Line
-		}
-		p.problem(line, "", "definitions", "write a list: `definitions:` and below it `- key: ...`", "missing, or not a list")
-		return
-	}
-	for _, node := range list.Content {
-		p.definition(resolve(node))
-	}
 }
 
 func (p *parser) definition(node *yaml.Node) {
 	if node.Kind != yaml.MappingNode {
-		p.problem(node.Line, "", "", "begin it with `- key: NAME`", "a definition is %s, not a mapping", kindOf(node))
+		p.Problem(node.Line, "", "", "begin it with `- key: NAME`", "a definition is %s, not a mapping", yamlfile.Kind(node))
 		return
 	}
-	entries := p.entries(node, "")
+	entries := p.Entries(node)
 	d := Definition{DefinitionSpec: defaults(), Line: node.Line}
 	for _, e := range entries {
-		if e.name == "key" {
-			d.Key = e.value.Value
+		if e.Name == "key" {
+			d.Key = e.Value.Value
 		}
 	}
 	given := map[string]bool{}
 	for _, e := range entries {
-		f, ok := fieldNamed(e.name)
+		f, ok := fieldNamed(e.Name)
 		if !ok {
-			p.problem(e.line, d.Key, e.name, suggest(e.name, fieldNames()), "unknown field")
+			p.Problem(e.Line, d.Key, e.Name, yamlfile.Suggest(e.Name, fieldNames()), "unknown field")
 			continue
 		}
-		given[e.name] = true
-		if remedy, err := f.read(e.value, &d.DefinitionSpec); err != nil {
-			p.problem(e.value.Line, d.Key, e.name, remedy, "%v", err)
+		given[e.Name] = true
+		if remedy, err := f.read(e.Value, &d.DefinitionSpec); err != nil {
+			p.Problem(e.Value.Line, d.Key, e.Name, remedy, "%v", err)
 		}
 	}
 	for _, f := range fields {
 		if f.required && !given[f.name] {
-			p.problem(node.Line, d.Key, f.name, "write `"+f.name+": "+f.example+"`", "missing")
+			p.Problem(node.Line, d.Key, f.name, "write `"+f.name+": "+f.example+"`", "missing")
 		}
 	}
 	if first := p.seen[d.Key]; d.Key != "" && first > 0 {
-		p.problem(node.Line, d.Key, "key", "give each definition a key of its own", "is that of the definition in line %d, too", first)
+		p.Problem(node.Line, d.Key, "key", "give each definition a key of its own", "is that of the definition in line %d, too", first)
 	}
 	p.seen[d.Key] = node.Line
 	p.definitions = append(p.definitions, d)
-}
-
-type entry struct {
-	name  string
-	line  int
-	value *yaml.Node
-}
-
-// entries are the fields of a mapping, with what `<<: *name` brings where the mapping does not say it itself.
-func (p *parser) entries(node *yaml.Node, within string) []entry {
-	var own, merged []entry
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		name, value := node.Content[i], resolve(node.Content[i+1])
-		if name.Tag == "!!merge" && within != "merge" && value.Kind == yaml.MappingNode {
-			merged = append(merged, p.entries(value, "merge")...)
-			continue
-		}
-		if at := slices.IndexFunc(own, func(e entry) bool { return e.name == name.Value }); at >= 0 {
-			p.problem(name.Line, "", name.Value, "take one of them out", "stands twice, first in line %d", own[at].line)
-		}
-		own = append(own, entry{name.Value, name.Line, value})
-	}
-	for _, e := range merged {
-		if !slices.ContainsFunc(own, func(o entry) bool { return o.name == e.name }) {
-			own = append(own, e)
-		}
-	}
-	return own
-}
-
-func resolve(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.AliasNode {
-		return node.Alias
-	}
-	return node
-}
-
-func kindOf(node *yaml.Node) string {
-	switch node.Kind {
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.MappingNode:
-		return "a mapping"
-	case yaml.ScalarNode:
-		return fmt.Sprintf("%q", node.Value)
-	case yaml.DocumentNode, yaml.AliasNode:
-	}
-	return "nothing"
-}
-
-// suggest names what somebody may have meant.
-func suggest(word string, known []string) string {
-	best, distance := "", len(word)/2+1
-	for _, name := range known {
-		if d := edits(strings.ToLower(word), name); d < distance {
-			best, distance = name, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	return "use one of " + strings.Join(known, ", ")
-}
-
-// edits is the distance of Levenshtein in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Write is a file of definitions, in the order given; Parse reads it back to the same. What has its default
