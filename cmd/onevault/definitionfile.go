@@ -14,6 +14,7 @@ import (
 	"onevault/alert"
 	"onevault/cmd/onevault/definitions"
 	"onevault/cmd/onevault/output"
+	"onevault/cmd/onevault/yamlfile"
 	"onevault/vault"
 )
 
@@ -187,35 +188,44 @@ that they began with. What is not in the file is left alone, too, unless --prune
 
 // readDefinitions reads a file, or stdin for "-", and says all that is wrong with its form.
 func (a *app) readDefinitions(name string) ([]definitions.Definition, error) {
+	text, err := a.readFile(name, "onevault definition export")
+	if err != nil {
+		return nil, err
+	}
+	file, problems := definitions.Parse(text)
+	if len(problems) > 0 {
+		return nil, a.fileProblems(name, problems)
+	}
+	return file, nil
+}
+
+// readFile reads a file of definitions or policies, or stdin for "-"; export is the command that writes one.
+func (a *app) readFile(name, export string) ([]byte, error) {
 	var (
 		text []byte
 		err  error
 	)
 	if name == "-" {
-		text, err = io.ReadAll(io.LimitReader(a.in, maxDefinitions+1))
+		text, err = io.ReadAll(io.LimitReader(a.in, maxFile+1))
 	} else {
 		text, err = os.ReadFile(name)
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, &failure{exitNotFound, "there is no file " + name, "`onevault definition export > " + name + "` writes one"}
+		return nil, &failure{exitNotFound, "there is no file " + name, "`" + export + " > " + name + "` writes one"}
 	case err != nil:
-		return nil, fmt.Errorf("read definitions: %w", err)
-	case len(text) > maxDefinitions:
-		return nil, &failure{exitError, fmt.Sprintf("%s has more than %d bytes", name, maxDefinitions), "split it: each file is applied by itself"}
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	case len(text) > maxFile:
+		return nil, &failure{exitError, fmt.Sprintf("%s has more than %d bytes", name, maxFile), "split it: each file is applied by itself"}
 	}
-	file, problems := definitions.Parse(text)
-	if len(problems) > 0 {
-		return nil, a.definitionProblems(name, problems)
-	}
-	return file, nil
+	return text, nil
 }
 
-// maxDefinitions bounds a file, in bytes: some thousands of definitions.
-const maxDefinitions = 4 << 20
+// maxFile bounds a file, in bytes: some thousands of definitions.
+const maxFile = 4 << 20
 
-// definitionProblems tells each problem with its place, as compilers do.
-func (a *app) definitionProblems(name string, problems []definitions.Problem) error {
+// fileProblems tells each problem with its place, as compilers do.
+func (a *app) fileProblems(name string, problems []yamlfile.Problem) error {
 	if a.printer().Structured() {
 		if err := a.printer().Value(problems); err != nil {
 			return err
@@ -321,24 +331,31 @@ func (a *app) putDefinitionsAs(ctx context.Context, name string, file []definiti
 	if err != nil {
 		return err
 	}
-	var problems []definitions.Problem
-	for _, r := range refused {
-		problem := definitions.Problem{Key: r.Key, Text: r.Err.Error()}
-		if refusal := (*vault.Refusal)(nil); errors.As(r.Err, &refusal) {
-			problem.Text, problem.Remedy = refusal.Message, refusal.Hint
-		}
-		if i := slices.IndexFunc(file, func(d definitions.Definition) bool { return d.Key == r.Key }); i >= 0 {
-			problem.Line = file[i].Line
-		}
-		problems = append(problems, problem)
-	}
-	if len(problems) > 0 {
-		return a.definitionProblems(name, problems)
+	if len(refused) > 0 {
+		return a.fileProblems(name, problemsOf(refused, func(key string) int {
+			at := slices.IndexFunc(file, func(d definitions.Definition) bool { return d.Key == key })
+			if at < 0 {
+				return 0
+			}
+			return file[at].Line
+		}))
 	}
 	for _, key := range unheard {
 		a.note("%s: heard by nobody: no enabled channel lets it through; see `onevault doctor`", output.Printable(key))
 	}
 	return nil
+}
+
+// problemsOf says where in a file stands what the vault refused; line finds the line of a key.
+func problemsOf(refused []vault.DefinitionRefusal, line func(key string) int) []yamlfile.Problem {
+	problems := make([]yamlfile.Problem, len(refused))
+	for i, r := range refused {
+		problems[i] = yamlfile.Problem{Key: r.Key, Line: line(r.Key), Text: r.Err.Error()}
+		if refusal := (*vault.Refusal)(nil); errors.As(r.Err, &refusal) {
+			problems[i].Text, problems[i].Remedy = refusal.Message, refusal.Hint
+		}
+	}
+	return problems
 }
 
 // author is who stands in a version that this command line writes: the actor where one is given, and how it is known.

@@ -67,8 +67,8 @@ func (p *parser) policy(node *yaml.Node) {
 	for _, e := range entries {
 		p.field(&policy, e)
 	}
-	for field, missing := range map[string]bool{"key": policy.Key == "", "name": policy.Name == "", "levels": policy.Levels == nil} {
-		if missing && !slices.ContainsFunc(entries, func(e yamlfile.Entry) bool { return e.Name == field }) {
+	for _, field := range []string{"key", "name", "levels"} {
+		if !slices.ContainsFunc(entries, func(e yamlfile.Entry) bool { return e.Name == field }) {
 			p.Problem(node.Line, policy.Key, field, "every policy has a key, a name and levels", "missing")
 		}
 	}
