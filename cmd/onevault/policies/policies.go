@@ -80,7 +80,10 @@ func (p *parser) policy(node *yaml.Node) {
 }
 
 func (p *parser) field(policy *Policy, e yamlfile.Entry) {
-	remedy, err := "", error(nil)
+	var (
+		remedy string
+		err    error
+	)
 	switch e.Name {
 	case "key":
 		if policy.Key, err = word(e.Value); err == nil && !keyPattern.MatchString(policy.Key) {
@@ -132,7 +135,10 @@ func (p *parser) levels(policy *Policy, node *yaml.Node) {
 		}
 		level, timed := alert.Level{}, i == 0
 		for _, e := range p.Entries(item) {
-			remedy, err := "", error(nil)
+			var (
+				remedy string
+				err    error
+			)
 			switch e.Name {
 			case "after":
 				timed = true

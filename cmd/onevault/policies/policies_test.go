@@ -67,7 +67,7 @@ func TestParse_SaysWhereAndWhatToDo(t *testing.T) {
 		line             int
 	}{
 		"key: ONCALL":         {"key: ON CALL", "key", "letters", 3},
-		"name: On call":       {"nmae: On call", "nmae", `"name"`, 4},
+		"name: On call":       {"nam: On call", "nam", `"name"`, 4},
 		"after: 15m":          {"after: 15", "levels[1].after", "15m", 8},
 		"after: 1h":           {"channels: [SLACK]", "levels[2].after", "after: 15m", 12},
 		"[PAGER, BOSS]":       {"[PAGER, PAGER]", "levels[1].channels", "list", 9},
