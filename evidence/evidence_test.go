@@ -125,16 +125,18 @@ func TestVerify_NamesEachThingThatDiffers(t *testing.T) {
 		harm  func(t *testing.T, dir string)
 		words []string
 	}{
-		"a byte changed":           {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "a,1", "a,9") }, []string{"data/alerts.csv was changed: its SHA-256 should be "}},
-		"a row taken away":         {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "b,2\n", "") }, []string{"data/alerts.csv was changed", "should have 2 rows and has 1", "should have 17 bytes and has 13"}},
-		"a column renamed":         {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "name,yes", "name,no") }, []string{"should have the columns name,yes and has name,no"}},
-		"a file missing":           {func(t *testing.T, dir string) { remove(t, dir, "vault/roles.csv") }, []string{"vault/roles.csv is missing"}},
-		"a file more":              {func(t *testing.T, dir string) { put(t, dir, "data/more.csv", "x") }, []string{"data/more.csv does not belong to the pack"}},
-		"a hidden file more":       {func(t *testing.T, dir string) { put(t, dir, ".hidden", "x") }, []string{".hidden does not belong to the pack"}},
-		"the sums missing":         {func(t *testing.T, dir string) { remove(t, dir, "SHA256SUMS") }, []string{"SHA256SUMS is missing"}},
-		"another row count":        {func(t *testing.T, dir string) { change(t, dir, "manifest.json", `"rows": 2`, `"rows": 4`) }, []string{"should have 4 rows and has 2", "contradicts itself", "SHA256SUMS is not what follows"}},
-		"another framework":        {func(t *testing.T, dir string) { change(t, dir, "manifest.json", `"SOX"`, `"HIPAA"`) }, []string{"SHA256SUMS is not what follows from the manifest"}},
-		"passed for whole":         {func(t *testing.T, dir string) { change(t, dir, "manifest.json", `"withheld": []`, `"withheld": [{"path": "x", "reason": "y"}]`) }, []string{"contradicts itself"}},
+		"a byte changed":     {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "a,1", "a,9") }, []string{"data/alerts.csv was changed: its SHA-256 should be "}},
+		"a row taken away":   {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "b,2\n", "") }, []string{"data/alerts.csv was changed", "should have 2 rows and has 1", "should have 17 bytes and has 13"}},
+		"a column renamed":   {func(t *testing.T, dir string) { change(t, dir, "data/alerts.csv", "name,yes", "name,no") }, []string{"should have the columns name,yes and has name,no"}},
+		"a file missing":     {func(t *testing.T, dir string) { remove(t, dir, "vault/roles.csv") }, []string{"vault/roles.csv is missing"}},
+		"a file more":        {func(t *testing.T, dir string) { put(t, dir, "data/more.csv", "x") }, []string{"data/more.csv does not belong to the pack"}},
+		"a hidden file more": {func(t *testing.T, dir string) { put(t, dir, ".hidden", "x") }, []string{".hidden does not belong to the pack"}},
+		"the sums missing":   {func(t *testing.T, dir string) { remove(t, dir, "SHA256SUMS") }, []string{"SHA256SUMS is missing"}},
+		"another row count":  {func(t *testing.T, dir string) { change(t, dir, "manifest.json", `"rows": 2`, `"rows": 4`) }, []string{"should have 4 rows and has 2", "contradicts itself", "SHA256SUMS is not what follows"}},
+		"another framework":  {func(t *testing.T, dir string) { change(t, dir, "manifest.json", `"SOX"`, `"HIPAA"`) }, []string{"SHA256SUMS is not what follows from the manifest"}},
+		"passed for whole": {func(t *testing.T, dir string) {
+			change(t, dir, "manifest.json", `"withheld": []`, `"withheld": [{"path": "x", "reason": "y"}]`)
+		}, []string{"contradicts itself"}},
 		"a signature from nowhere": {func(t *testing.T, dir string) { put(t, dir, "manifest.json.sig", "x") }, []string{"the manifest names no key"}},
 		"a link in place of a file": {func(t *testing.T, dir string) {
 			remove(t, dir, "data/alerts.csv")
