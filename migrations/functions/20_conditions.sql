@@ -173,7 +173,11 @@ CREATE OR REPLACE FUNCTION monitoring.security_inputs(p_target text, p_tenant_hk
            THEN jsonb_build_object(
                     'high_severity_event_count', count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')),
                     'critical_event_count', count(*) FILTER (WHERE s.event_severity = 'CRITICAL'),
-                    'event_count', count(s.security_event_hk)) END
+                    'event_count', count(s.security_event_hk),
+                    'because', (array_agg(concat_ws(' ', s.event_type, nullif(concat_ws(' from ', s.username, host(s.source_ip)), ''))
+                                          ORDER BY s.event_timestamp DESC) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')))[1]
+                               || CASE WHEN count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')) > 1
+                                       THEN format(', and %s more within the hour', count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')) - 1) ELSE '' END) END
       FROM monitoring.security_event_s s
       JOIN monitoring.security_event_h h USING (security_event_hk)
      WHERE s.load_end_date IS NULL
