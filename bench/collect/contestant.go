@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"onevault/collect"
 )
 
@@ -130,21 +128,17 @@ func measureCompliance(ctx context.Context, _ *watched, target *collect.Target) 
 }
 
 // measureSecurity asks all checks what they find, without recording it.
-func measureSecurity(ctx context.Context, w *watched, _ *collect.Target) (int, error) {
-	rows, err := w.admin.Query(ctx, "SELECT c.check_name FROM monitoring.security_check c ORDER BY 1")
+func measureSecurity(ctx context.Context, _ *watched, target *collect.Target) (int, error) {
+	results, err := target.DetectSecurity(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("list the security checks: %w", err)
+		return 0, err
 	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return 0, fmt.Errorf("list the security checks: %w", err)
-	}
-	for _, name := range names {
-		if _, err := w.admin.Exec(ctx, "SELECT * FROM "+pgx.Identifier{"monitoring", "security_" + name}.Sanitize()+"(clock_timestamp())"); err != nil {
-			return 0, fmt.Errorf("security check %s: %w", name, err)
+	for _, result := range results {
+		if result.Failed != "" {
+			return 0, fmt.Errorf("security check %s: %s", result.Check, result.Failed)
 		}
 	}
-	return len(names), nil
+	return len(results), nil
 }
 
 // openParts collects as the worker does while it keeps its connections.
