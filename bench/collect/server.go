@@ -144,7 +144,7 @@ func (w *watched) runStatements(ctx context.Context, number int) error {
 	if err != nil {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
-	defer conn.Close(ctx)
+	defer conn.Close(ctx) //nolint:errcheck // nothing is left to be told
 	const perMessage = 500
 	var tables int
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_tables WHERE schemaname = 'application'").Scan(&tables); err != nil {
