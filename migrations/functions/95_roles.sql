@@ -16,6 +16,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'assign_incident', 'investigate_incident', 'resolve_incident', 'close_incident', 'reopen_incident',
                  'add_target', 'change_target', 'remove_target',
                  'save_metric', 'apply_metric', 'remove_metric',
+                 'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -46,7 +47,7 @@ COMMENT ON FUNCTION monitoring.worker_writes() IS
 
 CREATE OR REPLACE FUNCTION monitoring.tables_of_nobody() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection']::name[] $$;
+    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection', 'inhibition_h', 'inhibition_s']::name[] $$;
 COMMENT ON FUNCTION monitoring.tables_of_nobody() IS
     'The tables without tenants that readers see whole; every other table without tenants they do not see.';
 
