@@ -88,6 +88,8 @@ type Alert struct {
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy     string    `json:"resolved_by,omitempty"`
 	Notes          string    `json:"notes,omitempty"` // of the last acknowledgement or resolution
+
+	Mute *Mute `json:"mute,omitempty"` // why nobody is told of it for now; nil: nothing keeps them
 }
 
 // Active reports whether the alert still asks for somebody's attention.
