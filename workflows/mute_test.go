@@ -143,6 +143,20 @@ func TestMute_WhileTheVaultIsDownNothingIsMuted(t *testing.T) {
 	w.expectEvents("EMAIL", "FIRED", "RESOLVED")
 }
 
+func TestMute_EndsWhenWhatMutesIsNotKnownAnyMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.silenced(0, 5*time.Hour)
+	w.bring(0, fired("a"))
+	w.after(time.Hour, func() { w.onMutes = func(string) (*alert.Mute, error) { return nil, errVault } })
+	w.bring(time.Hour+time.Second, mutesChanged("a"))
+	w.bring(2*time.Hour, ended(alert.TransitionResolved, "a", "dana"))
+	w.run()
+	if at := w.sentAt("EMAIL"); len(at) == 0 || at[0] != time.Hour {
+		t.Errorf("told at %v: a page too many is better than one too few", at)
+	}
+}
+
 func TestMute_OnlyTheMutedOfABatchAreHeldBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
