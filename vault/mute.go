@@ -39,6 +39,29 @@ func (s *Store) Mutes(ctx context.Context, keys []string, at time.Time) (map[str
 	return found, nil
 }
 
+// AddMutes notes on the alerts that ask for somebody what mutes them now.
+func (s *Store) AddMutes(ctx context.Context, list []ListedAlert) error {
+	var keys []string
+	for _, a := range list {
+		if a.State == alert.StatusOpen || a.State == alert.StatusEscalated {
+			keys = append(keys, a.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	found, err := s.Mutes(ctx, keys, time.Time{})
+	if err != nil {
+		return err
+	}
+	for i, a := range list {
+		if m, muted := found[a.Key]; muted && (a.State == alert.StatusOpen || a.State == alert.StatusEscalated) {
+			list[i].Mute = &m
+		}
+	}
+	return nil
+}
+
 // Silence is a silence as it stands.
 type Silence struct {
 	ID              string    `json:"id"`    // S-7F3K

@@ -88,6 +88,9 @@ func (r *relay) relayAlerts(ctx context.Context, outbox *vault.Outbox, adopting 
 	if err := r.drain(ctx, outbox); err != nil || !adopting {
 		return err
 	}
+	if err := r.writeWindows(ctx); err != nil {
+		return err
+	}
 	return r.adopt(ctx, outbox)
 }
 

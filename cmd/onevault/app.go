@@ -98,6 +98,7 @@ func (a *app) root() *cobra.Command {
 		a.evidenceCommand(),
 		a.targetCommand(),
 		a.metricCommand(),
+		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only
