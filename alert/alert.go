@@ -50,6 +50,9 @@ const (
 	EventEscalated Event = "ESCALATED"
 	EventResolved  Event = "RESOLVED"
 	EventTest      Event = "TEST"
+
+	// EventSilenceEnding reminds people that a silence ends soon, and of which alerts they will then be told.
+	EventSilenceEnding Event = "SILENCE_ENDING"
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.

@@ -29,12 +29,13 @@ type relay struct {
 	store     *vault.Store
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
+	silences  *activities.Silences
 	temporal  client.Client
 	log       *slog.Logger
 }
 
-func newRelay(store *vault.Store, alerts *activities.Alerts, incidents *activities.Incidents, temporal client.Client, log *slog.Logger) *relay {
-	return &relay{store: store, alerts: alerts, incidents: incidents, temporal: temporal, log: log}
+func newRelay(store *vault.Store, alerts *activities.Alerts, incidents *activities.Incidents, silences *activities.Silences, temporal client.Client, log *slog.Logger) *relay {
+	return &relay{store: store, alerts: alerts, incidents: incidents, silences: silences, temporal: temporal, log: log}
 }
 
 func (r *relay) run(ctx context.Context) {
@@ -73,6 +74,9 @@ func (r *relay) hold(ctx context.Context) error {
 			return err
 		}
 		if err := r.relayIncidents(ctx, outbox, adopting); err != nil {
+			return err
+		}
+		if err := r.relaySilences(ctx, outbox, adopting); err != nil {
 			return err
 		}
 		if err := outbox.Wait(ctx, pollEvery); err != nil {
