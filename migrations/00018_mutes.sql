@@ -33,7 +33,7 @@ CREATE TABLE monitoring.silence_s (
     PRIMARY KEY (silence_hk, load_date)
 );
 COMMENT ON TABLE monitoring.silence_s IS 'State satellite: the versions of a silence. monitoring.add_silence(), extend_silence() and end_silence() write it; workflows hear of it at once.';
-COMMENT ON COLUMN monitoring.silence_s.matchers IS 'Which alerts it mutes: field=value, !=, =~ and !~ over definition, target, severity, category, tenant and label.NAME; all must hold, none regards case.';
+COMMENT ON COLUMN monitoring.silence_s.matchers IS 'Which alerts it mutes: field=value, !=, =~ and !~ over definition, target, severity, category, source, tenant and label.NAME; all must hold, none regards case.';
 COMMENT ON COLUMN monitoring.silence_s.starts_at IS 'From when on it mutes.';
 COMMENT ON COLUMN monitoring.silence_s.ends_at IS 'Until when; at most 30 days after its beginning, or after now when it is extended.';
 COMMENT ON COLUMN monitoring.silence_s.silence_comment IS 'Why: a change, a ticket. People who are not told find it here.';
@@ -140,7 +140,7 @@ DROP VIEW IF EXISTS monitoring.silence_current, monitoring.maintenance_current, 
 DROP FUNCTION IF EXISTS monitoring.parse_matcher, monitoring.matches, monitoring.check_matchers, monitoring.check_field, monitoring.tenant_of_matchers,
     monitoring.check_silence, monitoring.check_maintenance, monitoring.check_inhibition, monitoring.give_silence_short_id, monitoring.find_silence,
     monitoring.add_silence, monitoring.extend_silence, monitoring.end_silence, monitoring.current_maintenance, monitoring.add_maintenance,
-    monitoring.remove_maintenance, monitoring.write_windows, monitoring.windows_of_one, monitoring.mutes_in_force, monitoring.inhibitors, monitoring.mutes_of,
+    monitoring.remove_maintenance, monitoring.write_windows, monitoring.windows_of_one, monitoring.mutes_in_force, monitoring.inhibitors, monitoring.anything_inhibits, monitoring.mutes_of,
     monitoring.would_mute, monitoring.tell_muted, monitoring.tell_of_silence, monitoring.tell_of_maintenance, monitoring.tell_of_inhibition,
     monitoring.tell_inhibited CASCADE;
 DELETE FROM monitoring.outbox WHERE kind IN ('MUTES', 'SILENCE');

@@ -233,7 +233,8 @@ func TestInhibition_ATargetThatIsDownSpeaksForItsAlerts(t *testing.T) {
 	if got := muted(t, db, here, nil); got != "INHIBITION TARGET_DOWN "+short+": TARGET_UNREACHABLE on pg-1 says it already" {
 		t.Errorf("muted by %q", got)
 	}
-	for name, key := range map[string]string{"on another target": elsewhere, "the source itself": down} {
+	backup := fireOn(t, db, "BACKUP_FAILURE_ALERT", "pg-1", "CRITICAL")
+	for name, key := range map[string]string{"on another target": elsewhere, "the source itself": down, "read in the vault": backup} {
 		if got := muted(t, db, key, nil); got != "" {
 			t.Errorf("%s: muted by %q", name, got)
 		}

@@ -16,7 +16,7 @@ import (
 	"onevault/vault"
 )
 
-const matcherHelp = `Matchers: definition, target, severity, category, tenant or label.NAME, as field=value, field!=value, field=~pattern
+const matcherHelp = `Matchers: definition, target, severity, category, source, tenant or label.NAME, as field=value, field!=value, field=~pattern
 or field!~pattern; all must hold, and none regards case. A pattern may match anywhere: target=~^pg-prod. Whoever means
 every alert writes target=~.`
 

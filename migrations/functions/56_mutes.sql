@@ -43,7 +43,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.matches(text[], jsonb) IS
-    'Whether all matchers hold for an alert whose facts are {definition, target, severity, category, tenant, labels}. None regards case, a pattern may match anywhere, and what an alert does not have is the empty text. No matchers match nothing.';
+    'Whether all matchers hold for an alert whose facts are {definition, target, severity, category, source, tenant, labels}. None regards case, a pattern may match anywhere, and what an alert does not have is the empty text. No matchers match nothing.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_matchers(p_of text, p_matchers text[]) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -65,9 +65,9 @@ BEGIN
             RAISE EXCEPTION '%: matchers holds "%", which is no matcher', p_of, left(coalesce(v_matcher, 'NULL'), 100)
                 USING ERRCODE = '22023', HINT = 'Write field=value, field!=value, field=~pattern or field!~pattern, such as target=pg-prod-3.';
         END IF;
-        IF m.field NOT IN ('definition', 'target', 'severity', 'category', 'tenant') AND m.field NOT LIKE 'label.%' THEN
+        IF m.field NOT IN ('definition', 'target', 'severity', 'category', 'source', 'tenant') AND m.field NOT LIKE 'label.%' THEN
             RAISE EXCEPTION '%: matcher "%": there is no field "%"', p_of, v_matcher, m.field
-                USING ERRCODE = '22023', HINT = 'Use definition, target, severity, category, tenant or label.NAME.';
+                USING ERRCODE = '22023', HINT = 'Use definition, target, severity, category, source, tenant or label.NAME.';
         END IF;
         IF m.operator IN ('=~', '!~') THEN
             BEGIN
@@ -113,14 +113,14 @@ CREATE OR REPLACE VIEW monitoring.alert_facts AS
 SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.target_name, h.tenant_hk, s.alert_status,
        jsonb_build_object(
            'definition', dh.alert_definition_bk, 'target', h.target_name, 'severity', coalesce(s.urgency_level, d.alert_severity),
-           'category', d.alert_category, 'tenant', encode(h.tenant_hk, 'hex'),
-           'labels', coalesce(to_jsonb(h) -> 'labels', to_jsonb(s) -> 'labels', '{}')) AS facts
+           'category', d.alert_category, 'source', d.metric_source, 'tenant', encode(h.tenant_hk, 'hex'),
+           'labels', coalesce(to_jsonb(h) -> 'labels', '{}')) AS facts
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh ON dh.alert_definition_hk = h.alert_definition_hk
   LEFT JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL;
 COMMENT ON VIEW monitoring.alert_facts IS 'What matchers can name of each alert.';
-COMMENT ON COLUMN monitoring.alert_facts.facts IS '{definition, target, severity, category, tenant, labels}.';
+COMMENT ON COLUMN monitoring.alert_facts.facts IS '{definition, target, severity, category, source (the definition''s metric_source), tenant, labels}.';
 
 -- ---------------------------------------------------------------- what makes a mute usable
 
@@ -311,14 +311,40 @@ CREATE OR REPLACE FUNCTION monitoring.inhibitors()
 COMMENT ON FUNCTION monitoring.inhibitors() IS
     'The active alerts that speak for others. equals is what the facts of a muted alert must contain.';
 
+CREATE OR REPLACE FUNCTION monitoring.anything_inhibits() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    v_source bytea;
+BEGIN
+    -- Source by source, and the state looked up alert by alert: as one join it would read all that is active.
+    FOR v_source IN
+        SELECT util.hash_binary(i.source_definition::text) FROM monitoring.inhibition_s i WHERE i.load_end_date IS NULL AND i.is_enabled
+    LOOP
+        IF EXISTS (SELECT
+                     FROM monitoring.alert_instance_h h
+                    WHERE h.alert_definition_hk = v_source
+                      AND (SELECT s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
+                             FROM monitoring.alert_instance_s s
+                            WHERE s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL)) THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION monitoring.anything_inhibits() IS 'Whether an alert is active that speaks for others.';
+
 CREATE OR REPLACE FUNCTION monitoring.mutes_of(p_alert_keys text[], p_at timestamptz DEFAULT clock_timestamp())
     RETURNS TABLE (alert_key text, mute_kind text, mute_id text, until timestamptz, muted_by text, comment text)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
+DECLARE
+    v_inhibits boolean := monitoring.anything_inhibits();
 BEGIN
     -- Most of the time nothing is muted, and asking must cost next to nothing: it is asked before every message.
-    IF NOT EXISTS (SELECT FROM monitoring.mutes_in_force(p_at)) AND NOT EXISTS (SELECT FROM monitoring.inhibitors()) THEN
+    IF NOT v_inhibits AND NOT EXISTS (SELECT FROM monitoring.mutes_in_force(p_at)) THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -343,7 +369,7 @@ BEGIN
           FROM kinds k
           JOIN monitoring.inhibitors() AS i
             ON k.facts @> i.equals AND k.facts ->> 'definition' <> i.source_definition AND monitoring.matches(i.muted_matchers, k.facts)
-         WHERE NOT EXISTS (SELECT FROM planned p WHERE p.facts = k.facts)
+         WHERE v_inhibits AND NOT EXISTS (SELECT FROM planned p WHERE p.facts = k.facts)
            -- Of a source that is silenced itself nobody hears, so it speaks for nobody.
            AND NOT EXISTS (SELECT FROM in_force m
                             WHERE (m.include_critical OR i.source_facts ->> 'severity' <> 'CRITICAL') AND monitoring.matches(m.matchers, i.source_facts))
@@ -378,7 +404,7 @@ BEGIN
     SELECT 'DEFINITION', h.alert_definition_bk::text, d.alert_name::text, t.target_name, d.alert_severity::text,
            monitoring.matches(p_matchers, jsonb_build_object(
                'definition', h.alert_definition_bk, 'target', t.target_name, 'severity', d.alert_severity, 'category', d.alert_category,
-               'tenant', encode(coalesce(h.tenant_hk, t.tenant_hk), 'hex'), 'labels', jsonb '{}'))
+               'source', d.metric_source, 'tenant', encode(coalesce(h.tenant_hk, t.tenant_hk), 'hex'), 'labels', jsonb '{}'))
            AND (p_include_critical OR d.alert_severity <> 'CRITICAL')
       FROM monitoring.alert_definition_s d
       JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
@@ -399,13 +425,17 @@ CREATE OR REPLACE FUNCTION monitoring.tell_muted(p_matchers text[], p_target tex
     AS $$
 BEGIN
     -- One alert of a group is enough: its workflow then asks about all that it carries.
+    WITH kinds AS MATERIALIZED (
+        SELECT DISTINCT ON (f.alert_definition_hk, f.target_name, f.tenant_hk, f.facts)
+               f.alert_definition_hk, f.target_name, f.tenant_hk, f.facts, f.alert_instance_hk
+          FROM monitoring.alert_facts f
+         WHERE f.alert_status IN ('OPEN', 'ESCALATED') AND (p_target IS NULL OR f.target_name = p_target)
+    )
     INSERT INTO monitoring.outbox (kind, target_name, alert_instance_hk, payload)
-    SELECT DISTINCT ON (f.alert_definition_hk, f.target_name, f.tenant_hk) 'MUTES', f.target_name, f.alert_instance_hk,
+    SELECT DISTINCT ON (k.alert_definition_hk, k.target_name, k.tenant_hk) 'MUTES', k.target_name, k.alert_instance_hk,
            jsonb_build_object('at', clock_timestamp())
-      FROM monitoring.alert_facts f
-     WHERE f.alert_status IN ('OPEN', 'ESCALATED')
-       AND (p_target IS NULL OR f.target_name = p_target)
-       AND monitoring.matches(p_matchers, f.facts);
+      FROM kinds k
+     WHERE monitoring.matches(p_matchers, k.facts);
     IF FOUND THEN
         PERFORM pg_notify('onevault_outbox', '');
     END IF;
@@ -467,8 +497,6 @@ CREATE OR REPLACE TRIGGER t90_tell_of_inhibition AFTER INSERT ON monitoring.inhi
 
 CREATE OR REPLACE FUNCTION monitoring.tell_inhibited() RETURNS trigger
     LANGUAGE plpgsql
-    SECURITY DEFINER
-    SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
     v_inhibition record;
