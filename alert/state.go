@@ -28,7 +28,7 @@ type Tracked struct {
 	NextEscalation time.Time   `json:"next_escalation,omitzero"`
 	Requests       int         `json:"requests,omitempty"` // how often somebody asked to tell everybody again
 	Told           []Recipient `json:"told,omitempty"`
-	Owed           *Owed       `json:\"owed,omitempty\"` // what was held back by a mute; nil: nothing
+	Owed           *Owed       `json:"owed,omitempty"` // what was held back by a mute; nil: nothing
 }
 
 // Recipient is one destination of one channel.

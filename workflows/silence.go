@@ -41,7 +41,8 @@ func Silence(ctx workflow.Context, in activities.SilenceInput) (SilenceResult, e
 		StartToCloseTimeout: 10 * time.Second, RetryPolicy: &patient, Summary: "read the silence",
 	})
 	for {
-		for changed.ReceiveAsync(nil) { //nolint:revive // what happened stands in the vault, however often it was said
+		for changed.ReceiveAsync(nil) {
+			continue // what happened stands in the vault, however often it was said
 		}
 		var s activities.ReadSilenceOutput
 		if err := workflow.ExecuteActivity(read, silences.ReadSilence, in).Get(ctx, &s); err != nil {

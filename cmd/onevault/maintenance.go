@@ -239,9 +239,15 @@ func (a *app) showMaintenance(m vault.Maintenance) error {
 		until = output.Moment(m.WindowsUntil)
 	}
 	if err := p.Pairs([][2]string{
-		{"maintenance", m.Name + " " + m.State}, {"matchers", matchersText(m.Matchers, m.IncludeCritical)},
-		{"starts", m.StartsOn.Format("2006-01-02 15:04") + " " + m.TimeZone}, {"recurs", output.OrNone(m.RRule)}, {"lasts", m.Duration.String()},
-		{"comment", m.Comment}, {"by", m.By + via(m.Via)}, {"written ahead", until}, {"problem", m.WindowsError},
+		{"maintenance", m.Name + " " + m.State},
+		{"matchers", matchersText(m.Matchers, m.IncludeCritical)},
+		{"starts", m.StartsOn.Format("2006-01-02 15:04") + " " + m.TimeZone},
+		{"recurs", output.OrNone(m.RRule)},
+		{"lasts", m.Duration.String()},
+		{"comment", m.Comment},
+		{"by", m.By + via(m.Via)},
+		{"written ahead", until},
+		{"problem", m.WindowsError},
 	}); err != nil {
 		return err
 	}

@@ -340,9 +340,15 @@ func (a *app) silenceShowCommand() *cobra.Command {
 				mutes = strconv.Itoa(s.OpenAlerts) + " open alerts"
 			}
 			return p.Pairs([][2]string{
-				{"silence", s.ID + " " + s.State}, {"mutes", mutes}, {"matchers", matchersText(s.Matchers, s.IncludeCritical)},
-				{"from", output.Moment(s.StartsAt)}, {"until", output.Moment(s.EndsAt)}, {"comment", s.Comment},
-				{"by", s.By + via(s.Via)}, {"changed by", s.ChangedBy}, {"ended by", s.EndedBy},
+				{"silence", s.ID + " " + s.State},
+				{"mutes", mutes},
+				{"matchers", matchersText(s.Matchers, s.IncludeCritical)},
+				{"from", output.Moment(s.StartsAt)},
+				{"until", output.Moment(s.EndsAt)},
+				{"comment", s.Comment},
+				{"by", s.By + via(s.Via)},
+				{"changed by", s.ChangedBy},
+				{"ended by", s.EndedBy},
 			})
 		},
 	}
