@@ -50,6 +50,9 @@ const (
 	EventEscalated Event = "ESCALATED"
 	EventResolved  Event = "RESOLVED"
 	EventTest      Event = "TEST"
+
+	// EventSilenceEnding reminds people that a silence ends soon, and of which alerts they will then be told.
+	EventSilenceEnding Event = "SILENCE_ENDING"
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.
@@ -89,6 +92,8 @@ type Alert struct {
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy     string    `json:"resolved_by,omitempty"`
 	Notes          string    `json:"notes,omitempty"` // of the last acknowledgement or resolution
+
+	Mute *Mute `json:"mute,omitempty"` // why nobody is told of it for now; nil: nothing keeps them
 }
 
 // Active reports whether the alert still asks for somebody's attention.

@@ -75,7 +75,7 @@ func newPage(m Message) page {
 	if len(m.Alerts) > 1 {
 		p.Listed, p.Hidden = listAlerts(m)
 	}
-	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest {
+	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest && m.Event != alert.EventSilenceEnding {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
 	p.Runbook = runbook(m)
@@ -90,6 +90,8 @@ func badge(m Message) string {
 		return "RESOLVED"
 	case alert.EventTest:
 		return "TEST"
+	case alert.EventSilenceEnding:
+		return "REMINDER"
 	case alert.EventFired, alert.EventEscalated:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
@@ -146,6 +148,8 @@ func lede(m Message, p page) string {
 		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
 	case alert.EventResolved:
 		return resolvedLede(m, on)
+	case alert.EventSilenceEnding:
+		return fmt.Sprintf("%s. %s will then be told to this channel, unless somebody answers or the silence is extended.", p.Title, counted(len(m.Alerts)))
 	case alert.EventFired:
 	}
 	if len(m.Alerts) > 1 {
@@ -157,6 +161,16 @@ func lede(m Message, p page) string {
 		}
 	}
 	return on + " fired."
+}
+
+func counted(alerts int) string {
+	switch {
+	case alerts == 1:
+		return "One open alert"
+	case alerts >= 100:
+		return "100 or more open alerts" // no more are read
+	}
+	return fmt.Sprintf("%d open alerts", alerts)
 }
 
 // reading is a value beside its threshold; empty without a value.

@@ -73,6 +73,9 @@ type ListedAlert struct {
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
 	NextLevel int       `json:"next_level,omitempty"`
 	NextAt    time.Time `json:"next_at,omitzero"`
+
+	// Mute is why nobody is told of it for now; nil: nothing keeps them, or AddMutes was not asked.
+	Mute *alert.Mute `json:"mute,omitempty"`
 }
 
 // AlertFilter restricts a list of alerts; the zero value lists all that still need somebody.

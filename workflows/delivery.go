@@ -22,9 +22,9 @@ type delivery struct {
 	cancel    workflow.CancelFunc
 }
 
-// moot: the message asks people to act, and for none of its alerts is that needed any more.
+// moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now.
 func (d *delivery) moot() bool {
-	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Asks)
+	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -38,9 +38,15 @@ func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent str
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()
+		asked := r.askMutes(ctx, alerts)
 		r.refreshChannels(ctx)
+		r.learnMutes(ctx, asked, alerts)
 		// A row before a message, as long as the vault answers; and it may answer that somebody was faster.
 		if err := r.recorder.settle(ctx); err != nil {
+			return
+		}
+		alerts := r.holdBack(ctx, event, ledgerEvent, alerts)
+		if len(alerts) == 0 {
 			return
 		}
 		begun := []*delivery{}
@@ -223,6 +229,9 @@ func (r *alertRun) count(class activities.Class) {
 // withdraw closes the ledger of a message that is not needed any more. One that was never begun has no
 // ledger to close; one whose outcome nobody knows is not called withdrawn.
 func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
+	if r.withdrawMuted(ctx, d, attempt, uncertain) {
+		return
+	}
 	switch {
 	case uncertain:
 		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)

@@ -33,6 +33,8 @@ type world struct {
 	onRecord func(activities.RecordHistoryInput) (activities.RecordHistoryOutput, error)
 	onSend   func(activities.SendNotificationInput) (activities.SendNotificationOutput, error)
 	onList   func() error
+	// onMutes says what mutes an alert; nil: nothing ever does.
+	onMutes func(key string) (*alert.Mute, error)
 }
 
 type sentMessage struct {
@@ -65,6 +67,25 @@ func (w *world) ListChannels(context.Context, activities.ListChannelsInput) (act
 		}
 	}
 	return activities.ListChannelsOutput{Channels: w.channels}, nil
+}
+
+func (w *world) FindMutes(_ context.Context, in activities.FindMutesInput) (activities.FindMutesOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out activities.FindMutesOutput
+	for _, key := range in.Alerts {
+		if w.onMutes == nil {
+			break
+		}
+		m, err := w.onMutes(key)
+		if err != nil {
+			return activities.FindMutesOutput{}, err
+		}
+		if m != nil {
+			out.Mutes = append(out.Mutes, activities.MutedAlerts{Mute: *m, Alerts: []string{key}})
+		}
+	}
+	return out, nil
 }
 
 func (w *world) SendNotification(_ context.Context, in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {

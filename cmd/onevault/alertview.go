@@ -111,6 +111,12 @@ const lateAfter = 5 * time.Second
 // nextCell says what happens unless somebody answers. It comes from the vault's own marks, so that a list
 // costs the workflows nothing; an escalation that should have come means that no worker runs.
 func nextCell(now time.Time, l vault.ListedAlert) output.Cell {
+	if m := l.Mute; m != nil {
+		if m.Until.IsZero() {
+			return output.Cell{Text: fmt.Sprintf("muted by %s (%s)", m.By, m.ID), Style: output.Faint}
+		}
+		return output.Cell{Text: fmt.Sprintf("muted for %s (%s)", output.Span(m.Until.Sub(now)), m.ID), Style: output.Faint}
+	}
 	if l.NextLevel == 0 {
 		return output.Text(output.None)
 	}
@@ -156,6 +162,13 @@ func (a *app) showAlert(l vault.ListedAlert, told []vault.Told) error {
 	return output.List(p, told, toldColumns(now), nil)
 }
 
+func muteText(m *alert.Mute) string {
+	if m == nil {
+		return ""
+	}
+	return m.Reason()
+}
+
 func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 	ago := func(at time.Time, words ...string) string {
 		if at.IsZero() {
@@ -185,6 +198,7 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 		{"inputs", inputsText(l.Inputs)},
 		{"reason", l.Reason},
 		{"suppressed", l.SuppressionReason},
+		{"muted", muteText(l.Mute)},
 		{"acknowledged", by(l.AcknowledgedAt, l.AcknowledgedBy, l.AcknowledgedNotes)},
 		{"resolved", by(l.ResolvedAt, l.ResolvedBy, l.ResolvedNotes)},
 		{"level", strconv.Itoa(l.Level)},
