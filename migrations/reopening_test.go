@@ -253,6 +253,47 @@ func TestNoData_WithAReopeningAlertAndAFlappingOne(t *testing.T) {
 	}
 }
 
+func TestExplainAlert_AgreesWhereLooksWereCountedAndWhereItOpenedAgain(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	at := noon()
+	define(t, db, "D", columns{"fire_looks": 2, "of_looks": 3, "reopen_minutes": 30, "flap_count": 2, "flap_minutes": 10})
+	live(t, db, at, step{0, bad, "PENDING"}, step{1, unknown, "NONE"}, step{2, bad, "FIRED"}, step{3, good, "RESOLVED"})
+	define(t, db, "D", columns{"reopen_minutes": 30, "flap_count": 2, "flap_minutes": 10, "threshold_value": 50})
+	live(t, db, at, step{4, `{"blocked_backends": 60}`, "REOPENED"}, step{5, good, "HOLDING"})
+	explained := func() string {
+		return value[string](t, db, `
+			SELECT concat_ws('|', agrees, disagreement, counted_true, counted_of, fire_looks, of_looks, reopened_count, reopened_at = $1, reopened_reason,
+			                 flapping_reason, cleared_at, last_decision_reason)
+			  FROM monitoring.alert_instance_h, LATERAL monitoring.explain_alert(alert_instance_hk)`, at.Add(minutes(4)))
+	}
+	stamp := func(minute float64) string { return at.Add(minutes(minute)).Format("2006-01-02 15:04:05 UTC") }
+	want := "t|2|2|2|3|1|t|it had cleared at " + stamp(3) + ", within the 30 minutes in which a new firing continues the alert; flapping: opened 2 times within 10 minutes|" +
+		"opened 2 times within 10 minutes|cleared, but flapping: it ends when it has stayed so for 10 minutes, at " + stamp(15)
+	if got := explained(); got != want {
+		t.Errorf("explained as %s\nwant %s", got, want)
+	}
+	exec(t, db, "ALTER TABLE monitoring.alert_evaluation_s DISABLE TRIGGER USER")
+	exec(t, db, `UPDATE monitoring.alert_evaluation_s SET true_looks = 3 WHERE decision = 'FIRED'`)
+	exec(t, db, `UPDATE monitoring.alert_evaluation_s SET inputs = '{"blocked_backends": 5, "threshold_value": 50}' WHERE decision = 'REOPENED'`)
+	if got := explained(); !strings.Contains(got, "recorded were 3 true of 2 looks, counted again they are 2 of 2") ||
+		!strings.Contains(got, "when it opened again TRUE was recorded, evaluated again it is FALSE") {
+		t.Errorf("explained as %s", got)
+	}
+}
+
+func TestExplainDefinition_SaysWhenCountedLooksWouldBeEnough(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	define(t, db, "D", columns{"fire_looks": 3, "of_looks": 5, "evaluation_frequency_minutes": 2})
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	evaluate(t, db, "D", at, bad)
+	got := value[string](t, db, "SELECT concat_ws(' ', verdict, decision_reason, fires_at = $1) FROM monitoring.explain_definition('D', 'local')", at.Add(minutes(4)))
+	if got != "PENDING 1 of the last 1 looks were true, it fires with 3 of 5 t" {
+		t.Errorf("explained as %s", got)
+	}
+}
+
 func TestAsOf_AnAlertThatWasOpenedAgainHadItsFirstEnd(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)
