@@ -301,7 +301,7 @@ BEGIN
            AND (p_target = 'local' OR s.metric_source <> ALL (v_of_vault))
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
-         ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
+         ORDER BY s.metric_source = 'evaluation', s.condition_logic LIKE '%firing%', h.alert_definition_hk
     LOOP
         -- One evaluator at a time per definition and target, always in the same order.
         PERFORM pg_advisory_xact_lock(hashtextextended(
