@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"onevault/alert"
+	"onevault/report"
 	"onevault/vault"
 )
 
@@ -76,5 +77,41 @@ func TestAlerts_ShowHowOftenTheyOpenedAndWhetherTheyFlap(t *testing.T) {
 		if err != nil || explained.Agrees == nil || !*explained.Agrees || explained.Reopened != 1 {
 			t.Errorf("explained as %+v, %v", explained, err)
 		}
+	}
+}
+
+func TestReport_AnAlertThatFiredAgainLastsFromItsFirstOpeningToItsLastEnd(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.only()
+	f.define("USAGE", row{"reopen_minutes": 60})
+	start := noon()
+	acknowledge := func(minute int) {
+		f.exec(`SELECT monitoring.change_alert_state(alert_instance_hk, 'ACKNOWLEDGED', $1, 'dana', 'test', NULL, NULL) FROM monitoring.alert_instance_h`,
+			start.Add(time.Duration(minute)*time.Minute))
+	}
+	f.follow("USAGE", start, looks{{0, usage(91), "TRUE FIRED"}})
+	acknowledge(4)
+	f.follow("USAGE", start, looks{{10, usage(20), "FALSE RESOLVED"}, {40, usage(92), "TRUE REOPENED"}})
+	acknowledge(50)
+	f.follow("USAGE", start, looks{{60, usage(20), "FALSE RESOLVED"}})
+	period := func(from, to int) report.Period {
+		return report.Period{From: start.Add(time.Duration(from) * time.Minute), To: start.Add(time.Duration(to) * time.Minute)}
+	}
+	whole := f.reportOf(period(-60, 120)).Alerts
+	measured(t, "time to acknowledge", whole.MTTAMeanSeconds, (4 * time.Minute).Seconds())
+	measured(t, "time to resolve", whole.MTTRMeanSeconds, time.Hour.Seconds())
+	if whole.New != 1 || whole.Resolved != 1 || whole.Acknowledged != 1 {
+		t.Errorf("one alert is counted as %+v", whole)
+	}
+	// Before it fired again it had ended, and that is what was true then.
+	first := f.reportOf(period(-60, 30)).Alerts
+	measured(t, "time to resolve at first", first.MTTRMeanSeconds, (10 * time.Minute).Seconds())
+	if open := f.reportOf(period(-60, 45)).Alerts; open.Resolved != 0 || len(open.List) != 1 || open.List[0].State != "OPEN" {
+		t.Errorf("while it is open again: %+v", open)
+	}
+	// And a period in which nothing about it was true says nothing of it.
+	if between := f.reportOf(period(15, 30)).Alerts; len(between.List) != 0 {
+		t.Errorf("between its openings: %+v", between.List)
 	}
 }
