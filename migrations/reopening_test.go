@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"onevault/migrations"
 	"onevault/pgserver/pgtest"
 )
 
@@ -308,4 +309,29 @@ func TestAsOf_AnAlertThatWasOpenedAgainHadItsFirstEnd(t *testing.T) {
 			t.Errorf("at minute %v it was %q, want %q", minute, got, want)
 		}
 	}
+}
+
+func TestDown_OfTheLifecycleKeepsAlertsThatHadOpenedAgain(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	db := connect(t, address)
+	define(t, db, "D", columns{"reopen_minutes": 60, "flap_count": 2})
+	live(t, db, noon(), step{0, bad, "FIRED"}, step{1, good, "RESOLVED"}, step{2, bad, "REOPENED"})
+	for {
+		reached, err := migrations.Down(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reached.Version <= 17 {
+			break
+		}
+	}
+	if err := migrations.Up(t.Context(), address, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := value[string](t, db, "SELECT string_agg(decision, ' ' ORDER BY evaluated_at) FROM monitoring.alert_evaluation_s"); got != "FIRED RESOLVED FIRED" {
+		t.Errorf("the evaluations decided %s", got)
+	}
+	// What the earlier version could not say is gone; that the alert is open is not, and it goes on.
+	live(t, db, noon(), step{3, bad, "HOLDING"}, step{4, good, "RESOLVED"})
 }
