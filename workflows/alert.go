@@ -132,7 +132,7 @@ type request struct {
 
 // apply takes a whole batch before anybody is told: what fired and was answered meanwhile pages nobody.
 func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
-	var fired, ended []*alert.Tracked
+	var fired, reopened, ended []*alert.Tracked
 	var again []request
 	mutes := false
 	for _, item := range items {
@@ -141,14 +141,17 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 		}
 		switch item.Kind {
 		case alert.TransitionFired:
-			if t := r.group.Fire(item, now(ctx)); t != nil {
+			if t := r.group.Reopen(item, now(ctx)); t != nil {
+				r.stopPaging() // what still tells of its end
+				reopened = append(reopened, t)
+			} else if t := r.group.Fire(item, now(ctx)); t != nil {
 				r.recordOpening(t, item)
 				fired = append(fired, t)
 			}
 		case alert.TransitionNotify:
 			if t := r.group.Find(item.Alert.Key); t != nil && t.Active() {
 				t.Requests++
-				again = append(again, request{of: t, event: "REQUESTED:" + strconv.Itoa(t.Requests)})
+				again = append(again, request{of: t, event: t.Request(t.Requests)})
 			}
 		case alert.TransitionMutes:
 			mutes = true
@@ -162,14 +165,11 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 			}
 		}
 	}
-	fired = slices.DeleteFunc(fired, func(t *alert.Tracked) bool { return !t.Asks() })
-	if len(fired) > 0 {
-		r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
-	}
+	r.tellOpenings(ctx, append(fired, reopened...))
 	for _, asked := range again {
 		r.tell(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of})
 	}
-	r.tellResolved(ctx, ended)
+	r.tellResolved(ctx, slices.DeleteFunc(ended, func(t *alert.Tracked) bool { return t.Active() }))
 	if mutes {
 		r.reconsiderSoon(ctx)
 	}

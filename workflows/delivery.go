@@ -22,9 +22,13 @@ type delivery struct {
 	cancel    workflow.CancelFunc
 }
 
-// moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now.
+// moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
+// tells of an end, and all of its alerts have opened again.
 func (d *delivery) moot() bool {
-	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
+	if d.message.Event == alert.EventResolved {
+		return !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return !t.Active() })
+	}
+	return !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -79,11 +83,13 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 			return
 		}
 		begun := []*delivery{}
-		for _, told := range toldOf(alerts) {
-			concerned := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
-			d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: string(alert.EventResolved), alerts: concerned}
-			d.message = r.message(alert.EventResolved, d.event, concerned, at)
-			begun = append(begun, d)
+		for _, ending := range endingsOf(alerts) {
+			for _, told := range toldOf(ending.alerts) {
+				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+				d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: ending.ledger, alerts: concerned}
+				d.message = r.message(alert.EventResolved, d.event, concerned, at)
+				begun = append(begun, d)
+			}
 		}
 		r.deliver(ctx, begun, at)
 	})
@@ -232,14 +238,18 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 	if r.withdrawMuted(ctx, d, attempt, uncertain) {
 		return
 	}
+	meanwhile := "the alert was answered"
+	if d.message.Event == alert.EventResolved {
+		meanwhile = "the alert had opened again"
+	}
 	switch {
 	case uncertain:
-		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and "+meanwhile+" before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
 		return
 	}
-	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, meanwhile+" before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.

@@ -311,6 +311,9 @@ BEGIN
     WHEN 'anomaly' THEN
         v_inputs := monitoring.anomaly_inputs(p_target, p_tenant_hk, p_lookback, p_at);
 
+    WHEN 'evaluation' THEN
+        v_inputs := monitoring.evaluation_inputs(p_target, p_tenant_hk, p_at);
+
     ELSE
         RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
     END CASE;
@@ -349,6 +352,8 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('anomaly', 'low_metric_count', 'Those of them that are lower than usual', 'count'),
     ('anomaly', 'worst_score', 'How many spreads the most unusual of them is off; 0 without any', 'spreads'),
     ('anomaly', 'judged_metric_count', 'Metrics that were judged; missing while all are being learned', 'count'),
+    ('evaluation', 'erring_definition_count', 'Definitions whose looks have ended in an error for longer than their no_data_minutes', 'count'),
+    ('evaluation', 'erring_now_count', 'Definitions whose last look ended in an error', 'count'),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
