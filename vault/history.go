@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"onevault/alert"
+	"onevault/backtest"
 )
 
 //go:embed sql/history/*.sql
@@ -77,14 +77,14 @@ type Subject struct {
 	Until  time.Time
 }
 
-// HistoricLook is one look of the past.
-type HistoricLook struct {
-	alert.Look
-	Value  *float64 // of the first metric that the condition names
-	Reason string   // of NO_DATA and ERROR
-	// Kept says that the measurements of the time are in the vault one by one. Without it nothing is known of
-	// the look, and its Result says nothing.
-	Kept bool
+// TenantOf is the tenant whose server a target is; nil: it is nobody's.
+func (h *History) TenantOf(ctx context.Context, target string) ([]byte, error) {
+	var tenant []byte
+	err := h.tx.QueryRow(ctx, "SELECT (SELECT tenant_hk FROM monitoring.target_h WHERE target_bk = util.bk('TARGET', $1))", target).Scan(&tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read whose target %s is: %w", target, err)
+	}
+	return tenant, nil
 }
 
 // Firing is what firing("KEY") was at a moment: 1 or 0; false: not known.
@@ -151,7 +151,7 @@ type NoHistoryError struct{ Key, Why string }
 func (e *NoHistoryError) Error() string { return "definition " + e.Key + ": " + e.Why }
 
 // Looks repeats the looks of a definition at a target, in the order of their time.
-func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firing Firing) ([]HistoricLook, error) {
+func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firing Firing) ([]backtest.Look, error) {
 	if d.Source == "worker" {
 		return nil, &NoHistoryError{d.Key, "the worker decides it by itself: the vault keeps nothing that it could be tried on"}
 	}
@@ -445,7 +445,7 @@ func (h *History) begins(ctx context.Context, source, target string) (time.Time,
 }
 
 // judge has the vault evaluate each set of inputs that there was, once.
-func (h *History) judge(ctx context.Context, d DefinitionSpec, g grid, values map[string][]string) ([]HistoricLook, error) {
+func (h *History) judge(ctx context.Context, d DefinitionSpec, g grid, values map[string][]string) ([]backtest.Look, error) {
 	names := make([]string, 0, len(values))
 	for name := range values {
 		names = append(names, name)
@@ -491,36 +491,27 @@ func (h *History) judge(ctx context.Context, d DefinitionSpec, g grid, values ma
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %s: %w", d.Key, refusal(err))
 	}
-	verdicts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v HistoricLook, err error) {
+	verdicts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v backtest.Look, err error) {
 		err = row.Scan(&v.Result, &v.Value, &v.Reason, &v.Clears)
 		return v, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %s: %w", d.Key, refusal(err))
 	}
-	looks := make([]HistoricLook, g.count)
+	looks := make([]backtest.Look, g.count)
 	for n, set := range which {
 		looks[n] = verdicts[set]
 	}
 	return looks, nil
 }
 
-// PastAlert is one that people were called for.
-type PastAlert struct {
-	Definition    string    `json:"definition"`
-	ShortID       string    `json:"id"`
-	TriggeredAt   time.Time `json:"triggered_at"`
-	ResolvedAt    time.Time `json:"resolved_at,omitzero"`
-	FalsePositive bool      `json:"false_positive,omitempty"`
-}
-
 // Alerts lists the alerts of definitions that began in the span, without those that were suppressed to their end.
-func (h *History) Alerts(ctx context.Context, keys []string, in Subject) ([]PastAlert, error) {
+func (h *History) Alerts(ctx context.Context, keys []string, in Subject) ([]backtest.Real, error) {
 	rows, err := h.tx.Query(ctx, statement("alerts"), keys, in.Target, in.Tenant, in.Since, in.Until)
 	if err != nil {
 		return nil, fmt.Errorf("list the alerts of %s: %w", in.Target, err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a PastAlert, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a backtest.Real, err error) {
 		var resolved Timestamp
 		err = row.Scan(&a.Definition, &a.ShortID, &a.TriggeredAt, &resolved, &a.FalsePositive)
 		a.TriggeredAt, a.ResolvedAt = a.TriggeredAt.UTC(), resolved.Time
