@@ -403,31 +403,53 @@ func (h *History) seriesOf(ctx context.Context, in Subject, metric string) (seri
 func (h *History) source(ctx context.Context, g grid, source string, lookback time.Duration, name string) ([]string, error) {
 	key := func(name string) string { return g.key(source, "|", lookback, "|", name) }
 	if _, ok := h.values[key("")]; !ok {
-		rows, err := h.tx.Query(ctx, statement("source"), g.first, g.every.Seconds(), g.count, source, g.in.Target, g.in.Tenant, lookback.Seconds())
+		text, err := historySQL.ReadFile("sql/history/source_" + source + ".sql")
+		if err != nil {
+			return nil, fmt.Errorf("the source %s keeps no history that it could be tried on", source)
+		}
+		rows, err := h.tx.Query(ctx, string(text), g.first, int(g.every.Seconds()), g.count, g.in.Target, g.in.Tenant, lookback.Seconds())
 		if err != nil {
 			return nil, err
 		}
 		var (
-			n           int
-			input, text string
+			n            int
+			input, value string
 		)
-		if _, err := pgx.ForEachRow(rows, []any{&n, &input, &text}, func() error {
+		if _, err := pgx.ForEachRow(rows, []any{&n, &input, &value}, func() error {
 			values, ok := h.values[key(input)]
 			if !ok {
 				values = make([]string, g.count)
 				h.values[key(input)] = values
 			}
-			values[n] = text
+			values[n] = value
 			return nil
 		}); err != nil {
 			return nil, err
 		}
 		h.values[key("")] = nil
 	}
+	if source == "performance" {
+		return h.whileReachable(ctx, g, h.values[key(name)])
+	}
 	if values, ok := h.values[key(name)]; ok {
 		return values, nil
 	}
 	return make([]string, g.count), nil // it never had a value
+}
+
+// whileReachable leaves out what was measured of a target that did not answer.
+func (h *History) whileReachable(ctx context.Context, g grid, values []string) ([]string, error) {
+	unreachable, err := h.unreachable(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, g.count)
+	for n := range values {
+		if unreachable[n].IsZero() {
+			known[n] = values[n]
+		}
+	}
+	return known, nil
 }
 
 // begins is when the measurements of a source on a target begin; zero: there are none.
@@ -487,16 +509,26 @@ func (h *History) judge(ctx context.Context, d DefinitionSpec, g grid, values ma
 		}
 		which[n] = set
 	}
-	rows, err := h.tx.Query(ctx, statement("judge"), d.Condition, optional(d.Clear), sets)
-	if err != nil {
-		return nil, fmt.Errorf("evaluate %s: %w", d.Key, refusal(err))
-	}
-	verdicts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (v backtest.Look, err error) {
-		err = row.Scan(&v.Result, &v.Value, &v.Reason, &v.Clears)
-		return v, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("evaluate %s: %w", d.Key, refusal(err))
+	var verdicts []backtest.Look
+	// A condition may fail with some inputs: then each is evaluated by itself.
+	for _, name := range []string{"judge", "judge_each"} {
+		err := pgx.BeginFunc(ctx, h.tx, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, statement(name), d.Condition, optional(d.Clear), sets)
+			if err != nil {
+				return err
+			}
+			verdicts, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (v backtest.Look, err error) {
+				err = row.Scan(&v.Result, &v.Value, &v.Reason, &v.Clears)
+				return v, err
+			})
+			return err
+		})
+		if err == nil {
+			break
+		}
+		if name == "judge_each" || Unreachable(err) || ctx.Err() != nil {
+			return nil, fmt.Errorf("evaluate %s: %w", d.Key, refusal(err))
+		}
 	}
 	looks := make([]backtest.Look, g.count)
 	for n, set := range which {

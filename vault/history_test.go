@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -270,6 +272,104 @@ func TestCourse_DecidesAsTheVaultDoes(t *testing.T) {
 	for _, d := range []alert.Decision{alert.DecisionNone, alert.DecisionPending, alert.DecisionFired, alert.DecisionSuppressed, alert.DecisionUnsuppressed, alert.DecisionHolding, alert.DecisionResolved} {
 		if seen[d] == 0 {
 			t.Errorf("no course came to %s", d)
+		}
+	}
+}
+
+func TestHistoryLooks_OtherSourcesFindWhatTheEvaluatorFinds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	since := time.Now().UTC().Add(-6 * time.Hour).Truncate(time.Microsecond)
+	for _, sql := range []string{
+		`INSERT INTO monitoring.system_health_metric_h (health_metric_hk, health_metric_bk, target_name)
+		 SELECT util.hash_binary(k), k, 'local' FROM unnest(ARRAY['statement_period_s', 'target_reachable']) AS m, monitoring.health_key('local', NULL, m, '{}') AS k`,
+		`INSERT INTO monitoring.system_health_metric_s (health_metric_hk, hash_diff, metric_name, metric_category, metric_value, measurement_timestamp)
+		 SELECT util.hash_binary(monitoring.health_key('local', NULL, m, '{}')), '\x', m, 'PERFORMANCE',
+		        CASE WHEN m = 'target_reachable' THEN (n <> 7)::integer WHEN n = 11 THEN 90000 ELSE 300 END, $1::timestamptz + n * interval '7 minutes'
+		   FROM generate_series(0, 50) AS n, unnest(ARRAY['statement_period_s', 'target_reachable']) AS m WHERE n NOT BETWEEN 20 AND 24`,
+		`INSERT INTO monitoring.performance_metric_h (performance_metric_hk, performance_metric_bk, target_name)
+		 SELECT util.hash_binary(k), k, 'local' FROM generate_series(1, 8) AS i, LATERAL (SELECT util.bk('local', 'STATEMENT', i::text, 'SYSTEM') AS k) AS b`,
+		`INSERT INTO monitoring.performance_metric_s (performance_metric_hk, hash_diff, query_hash, total_time_ms, mean_time_ms, calls,
+		     measurement_period_start, measurement_period_end, performance_rating)
+		 SELECT h.performance_metric_hk, '\x', 'x', 100 * random(), 1000 * random(), 10, at - CASE WHEN n % 9 = 0 THEN interval '9 days' ELSE interval '7 minutes' END, at,
+		        (ARRAY['GOOD', 'POOR', 'CRITICAL'])[1 + (3 * random())::integer % 3]
+		   FROM generate_series(0, 50) AS n, LATERAL (SELECT $1::timestamptz + n * interval '7 minutes' AS at) AS a, monitoring.performance_metric_h h
+		  WHERE random() < 0.5 AND n <> 33`,
+		`INSERT INTO monitoring.security_event_h (security_event_hk, security_event_bk, target_name)
+		 SELECT util.hash_binary('S' || i), 'S' || i, 'local' FROM generate_series(1, 12) AS i`,
+		`INSERT INTO monitoring.security_event_s (security_event_hk, hash_diff, event_type, event_severity, event_timestamp, investigation_status)
+		 SELECT util.hash_binary('S' || i), '\x', 'X', (ARRAY['LOW', 'HIGH', 'CRITICAL'])[1 + i % 3], $1::timestamptz + i * i * interval '2 minutes',
+		        CASE WHEN i = 5 THEN 'FALSE_POSITIVE' ELSE 'OPEN' END FROM generate_series(1, 12) AS i`,
+		`INSERT INTO monitoring.security_detection (target_name, detected_at, detector, findings)
+		 SELECT 'local', $1::timestamptz + i * interval '45 minutes', 'd', CASE WHEN i <> 3 THEN 0 END FROM generate_series(2, 4) AS i`,
+		`INSERT INTO monitoring.capacity_metric_h (capacity_metric_hk, capacity_metric_bk, target_name)
+		 SELECT util.hash_binary('C' || i), 'C' || i, 'local' FROM generate_series(1, 3) AS i`,
+		`INSERT INTO monitoring.capacity_metric_s (capacity_metric_hk, hash_diff, resource_type, utilization_percentage, projected_full_date, measurement_timestamp)
+		 SELECT util.hash_binary('C' || i), '\x', 'DISK', 100 * random(), CASE WHEN i < 3 THEN current_date + (100 * random())::integer END, $1::timestamptz + n * interval '55 minutes'
+		   FROM generate_series(1, 3) AS i, generate_series(0, 3) AS n`,
+		`INSERT INTO backup_mgmt.backup_execution_h (backup_hk, backup_bk, load_date, record_source)
+		 SELECT util.hash_binary('B' || i), 'B' || i, now(), 'TEST' FROM generate_series(1, 3) AS i`,
+		`INSERT INTO backup_mgmt.backup_execution_s (backup_hk, load_date, hash_diff, backup_type, backup_start_time, backup_end_time, backup_status, record_source)
+		 SELECT util.hash_binary('B' || i), now(), '\x', 'FULL', now() - i * interval '7 hours 50 minutes', now() - i * interval '7 hours', CASE WHEN i = 2 THEN 'COMPLETED' ELSE 'FAILED' END, 'TEST'
+		   FROM generate_series(1, 3) AS i`,
+		`INSERT INTO monitoring.incident_h (incident_hk, incident_bk) SELECT util.hash_binary('I' || i), 'I' || i FROM generate_series(1, 4) AS i`,
+		`INSERT INTO monitoring.incident_s (incident_hk, hash_diff, incident_title, incident_status, incident_severity, incident_priority, created_timestamp, sla_breach)
+		 SELECT util.hash_binary('I' || i), '\x', 'x', (ARRAY['OPEN', 'INVESTIGATING', 'RESOLVED', 'OPEN'])[i], 'HIGH', 'P2', now() - i * interval '70 minutes', false
+		   FROM generate_series(1, 4) AS i`,
+		`INSERT INTO monitoring.compliance_check_h (compliance_check_hk, compliance_check_bk, target_name)
+		 SELECT util.hash_binary('K' || i), 'K' || i, 'local' FROM generate_series(1, 4) AS i`,
+		`INSERT INTO monitoring.compliance_check_s (compliance_check_hk, hash_diff, compliance_framework, check_name, check_status, remediation_required, remediation_priority, remediation_deadline)
+		 SELECT util.hash_binary('K' || i), '\x', 'SOX', 'x', (ARRAY['COMPLIANT', 'NON_COMPLIANT', 'NON_COMPLIANT', 'NOT_TESTED'])[i], i = 2, 'CRITICAL', current_date - 1
+		   FROM generate_series(1, 4) AS i`,
+	} {
+		if strings.Contains(sql, "$1") {
+			f.exec(sql, since)
+		} else {
+			f.exec(sql)
+		}
+	}
+	fired := f.fire("TOLD")
+	for i, status := range []string{"DELIVERED", "FAILED", "PENDING"} {
+		f.exec(`SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'C', 'channel_type', 'EMAIL', 'recipient', $2::text,
+		            'event', 'FIRED', 'delivery_key', $2::text, 'status', $3::text, 'attempt', 1, 'at', now()))`, fired, fmt.Sprint("r", i), status)
+	}
+	h := f.history()
+	now := time.Now().UTC()
+	for _, source := range []string{"performance", "security_events", "capacity", "backup_failures", "incidents", "compliance", "notifications"} {
+		found := map[string]bool{}
+		// What is no measurement is as it stood at the time; so it is asked for of the hours to come.
+		from, until := since, now
+		if !slices.Contains([]string{"performance", "security_events", "capacity"}, source) {
+			from, until = now, now.Add(8*time.Hour)
+		}
+		for _, identifier := range column[string](f, "SELECT identifier FROM monitoring.condition_identifier WHERE metric_source = $1", source) {
+			d := spec(identifier + " >= 0")
+			d.Source, d.EveryMinutes = source, 3
+			looks, err := h.Looks(t.Context(), d, vault.Subject{Target: "local", Since: from, Until: until}, nobodyFires)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, l := range looks {
+				if n%5 != 0 {
+					continue
+				}
+				want := value[string](f, `SELECT coalesce(round((monitoring.condition_inputs($1, 'local', NULL, '10 minutes', $2) ->> $3)::numeric, 4)::text, '-')`, source, l.At, identifier)
+				if got := textOf(l.Value); got != want {
+					t.Fatalf("%s at %v: %s, want %s", identifier, l.At, got, want)
+				}
+				found[identifier+" "+want] = true
+			}
+		}
+		if len(found) < 4 {
+			t.Errorf("%s: the rows show only %v", source, found)
+		}
+		// What came later was not known then.
+		d := spec(map[string]string{"backup_failures": "failed_backup_count >= 0", "compliance": "non_compliant_count >= 0"}[source])
+		if d.Source = source; d.Condition != "" {
+			looks, err := h.Looks(t.Context(), d, vault.Subject{Target: "local", Since: since, Until: since.Add(time.Hour)}, nobodyFires)
+			if err != nil || looks[0].Result != alert.ResultNoData {
+				t.Errorf("%s: before its rows came: %+v, %v", source, looks[0], err)
+			}
 		}
 	}
 }
