@@ -426,11 +426,15 @@ func trialColumns() []output.Column[trial] {
 		{Name: "TARGET", Cell: func(t trial) output.Cell { return output.Text(t.Target) }},
 		{Name: "SEV", Cell: func(t trial) output.Cell { return severityCell(alert.Severity(t.Severity)) }},
 		{Name: "TRIED", Cell: func(t trial) output.Cell { return output.Text(strings.ToLower(t.Kind)) }},
-		{Name: "ALERTS", Cell: func(t trial) output.Cell { return output.Text(t.becomes(func(r backtest.Run) string { return strconv.Itoa(len(r.Alerts)) })) }},
+		{Name: "ALERTS", Cell: func(t trial) output.Cell {
+			return output.Text(t.becomes(func(r backtest.Run) string { return strconv.Itoa(len(r.Alerts)) }))
+		}},
 		{Name: "FIRING", Cell: func(t trial) output.Cell {
 			return output.Text(t.becomes(func(r backtest.Run) string { return output.Span(time.Duration(r.Firing) * time.Second) }))
 		}},
-		{Name: "SUPPRESSED", Wide: true, Cell: func(t trial) output.Cell { return output.Text(t.becomes(func(r backtest.Run) string { return strconv.Itoa(r.Suppressed) })) }},
+		{Name: "SUPPRESSED", Wide: true, Cell: func(t trial) output.Cell {
+			return output.Text(t.becomes(func(r backtest.Run) string { return strconv.Itoa(r.Suppressed) }))
+		}},
 		{Name: "CAUGHT", Cell: func(t trial) output.Cell { return count(len(t.Caught), output.Good) }},
 		{Name: "LOST", Cell: func(t trial) output.Cell { return count(len(t.Lost), output.Bad) }},
 		{Name: "NEW", Cell: func(t trial) output.Cell { return count(len(t.New), output.Fair) }},
