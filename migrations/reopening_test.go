@@ -154,6 +154,10 @@ func TestReopening_IsTheEvaluatorsAlone(t *testing.T) {
 	if changed := value[bool](t, db, "SELECT changed FROM monitoring.change_alert_state((SELECT alert_instance_hk FROM monitoring.alert_current), 'OPEN', now(), 'dana', 'cli:dana', NULL, NULL)"); changed {
 		t.Error("a command opened it again")
 	}
+	// And the evaluator has no way back from what a person ended.
+	live(t, db, at, step{2, bad, "REOPENED"})
+	exec(t, db, "SELECT monitoring.resolve_alert(alert_instance_hk, 'dana') FROM monitoring.alert_current")
+	refused(t, db, "55000", []string{"RESOLVED and cannot become OPEN"}, reopen("evaluator", 2))
 }
 
 func TestReopening_GoesOnUnderTheVersionThatItFiresUnder(t *testing.T) {
@@ -228,6 +232,17 @@ func TestFlapping_CanBeTurnedOffAndIsNotSuppression(t *testing.T) {
 		if n := value[int](t, db, "SELECT count(*) FROM monitoring.alert_instance_s WHERE flapping_since IS NOT NULL"); n != 0 {
 			t.Errorf("with %v it was called flapping", given)
 		}
+	}
+}
+
+func TestFlapping_SuppressedFiringsDoNotCount(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	define(t, db, "D", columns{"flap_count": 3, "suppression_window_minutes": 15})
+	live(t, db, noon(), step{0, bad, "FIRED"}, step{1, good, "RESOLVED"}, step{2, bad, "SUPPRESSED"}, step{3, good, "RESOLVED"},
+		step{4, bad, "SUPPRESSED"}, step{5, good, "RESOLVED"}, step{16, bad, "FIRED"}, step{17, good, "RESOLVED"})
+	if n := value[int](t, db, "SELECT count(*) FROM monitoring.alert_instance_s WHERE flapping_since IS NOT NULL"); n != 0 {
+		t.Error("people were called twice, and it is called flapping")
 	}
 }
 

@@ -48,6 +48,4 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk) AS short_id,
                        ELSE min(s.triggered_timestamp) END AS opened_at
              FROM monitoring.alert_instance_s s
             WHERE s.alert_instance_hk = h.alert_instance_hk) AS o
- -- What had ended before the period and opened again only after it was no alert of this period.
- WHERE v.triggered_timestamp >= $1 OR v.alert_status <> 'RESOLVED' OR v.resolved_timestamp IS NULL OR v.resolved_timestamp >= $1
  ORDER BY v.triggered_timestamp, h.alert_instance_bk
