@@ -42,8 +42,11 @@ COMMENT ON COLUMN monitoring.alert_evaluation_s.true_looks IS 'How many of the l
 COMMENT ON COLUMN monitoring.alert_evaluation_s.of_looks IS 'Of how many: those of the definition''s last of_looks that knew anything.';
 COMMENT ON COLUMN monitoring.alert_evaluation_s.decision_reason IS 'Why this was decided, where the result alone does not say it.';
 COMMENT ON COLUMN monitoring.alert_evaluation_s.decision IS 'NONE, PENDING (true, not yet long or often enough), FIRED, SUPPRESSED, UNSUPPRESSED (window over, still true), REOPENED (the alert that had just cleared goes on), HOLDING (an alert is open already), RESOLVED.';
+COMMENT ON COLUMN monitoring.notification_log_s.event IS 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>. Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, REQUESTED:<n>:<request>.';
 
 -- +goose Down
+COMMENT ON COLUMN monitoring.notification_log_s.event IS 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>.';
+COMMENT ON COLUMN monitoring.alert_evaluation_s.decision IS 'NONE, PENDING (true, not yet long enough), FIRED, SUPPRESSED, UNSUPPRESSED (window over, still true), HOLDING (an alert is open already), RESOLVED.';
 -- What only the later version could say becomes the nearest that the earlier one can.
 ALTER TABLE monitoring.alert_evaluation_s DISABLE TRIGGER USER;
 UPDATE monitoring.alert_evaluation_s SET decision = 'FIRED' WHERE decision = 'REOPENED';
