@@ -47,7 +47,7 @@ func (w *silenceWorld) SendNotification(_ context.Context, in activities.SendNot
 
 func newSilence(lasts time.Duration) *silenceWorld {
 	var suite testsuite.WorkflowTestSuite
-	w := &silenceWorld{env: suite.NewTestWorkflowEnvironment(), lasts: lasts, waiting: true}
+	w := &silenceWorld{env: newEnvironment(&suite), lasts: lasts, waiting: true}
 	w.env.SetStartTime(began)
 	w.env.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
 	w.env.RegisterActivity(w)

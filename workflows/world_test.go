@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"onevault/activities"
@@ -117,10 +118,18 @@ var (
 	}
 )
 
+// newEnvironment is a test environment that takes a machine with much else to do for what it is: a workflow
+// that does not get on for a second is no deadlock there.
+func newEnvironment(suite *testsuite.WorkflowTestSuite) *testsuite.TestWorkflowEnvironment {
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	return env
+}
+
 func newWorld(t *testing.T, channels []alert.Channel) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	w := &world{t: t, env: suite.NewTestWorkflowEnvironment(), channels: channels}
+	w := &world{t: t, env: newEnvironment(&suite), channels: channels}
 	w.env.SetStartTime(began)
 	w.env.SetStartWorkflowOptions(clientOptions(workflows.AlertWorkflowID("local", connections.Key, "")))
 	w.env.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
