@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,15 +51,13 @@ func startRig(t *testing.T, name string) *rig {
 	return r
 }
 
-// freePort is one that nobody listens on; each is asked for once, so no two parts are given the same.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func (r *rig) startPostgres() {
