@@ -42,9 +42,11 @@ type trial struct {
 	Kind     string   `json:"version"` // NEW, CHANGED, PRESENT: what is tried against what stands
 	Channels []string `json:"channels"`
 	// ByHand says that people end its alerts, which the run takes to happen as soon as they have cleared.
-	ByHand  bool          `json:"resolved_by_people,omitempty"`
-	Run     backtest.Run  `json:"run"`
-	Present *backtest.Run `json:"present,omitempty"` // of the version that stands; absent: there is none, or it is the one tried
+	ByHand bool `json:"resolved_by_people,omitempty"`
+	// Unheeded are fields of the definition that the run does not follow.
+	Unheeded []string      `json:"unheeded,omitempty"`
+	Run      backtest.Run  `json:"run"`
+	Present  *backtest.Run `json:"present,omitempty"` // of the version that stands; absent: there is none, or it is the one tried
 	backtest.Comparison
 
 	presentChannels []string
@@ -172,6 +174,7 @@ func (a *app) backtest(ctx context.Context, args []string, target string, span v
 			if err != nil {
 				return trialReport{}, err
 			}
+			t.Unheeded = unheeded(d)
 			report.count(t)
 		}
 	}
@@ -348,6 +351,21 @@ func (b *bench) version(key string, present bool) (vault.DefinitionSpec, bool) {
 	}
 	d, ok := b.present[key]
 	return d, ok
+}
+
+// unheeded names the fields of a definition that decide about its alerts and that a run does not follow.
+func unheeded(d vault.DefinitionSpec) []string {
+	var fields []string
+	if d.FireLooks != 1 || d.OfLooks != 1 {
+		fields = append(fields, "fire_looks")
+	}
+	if d.MinOpenMinutes > 0 {
+		fields = append(fields, "min_open")
+	}
+	if d.ReopenMinutes > 0 {
+		fields = append(fields, "reopen")
+	}
+	return fields
 }
 
 func timingOf(d vault.DefinitionSpec) alert.Timing {
@@ -559,7 +577,13 @@ func (r trialReport) sentences() []string {
 	for _, s := range r.Skipped {
 		lines = append(lines, "Not tried: "+s.Key+": "+s.Why+".")
 	}
-	lines = append(lines, "Escalations are not counted, since nobody knows who would have answered; nothing was written.")
+	for _, t := range r.Trials {
+		if len(t.Unheeded) > 0 {
+			lines = append(lines, fmt.Sprintf("Of %s the run does not follow %s: it would open and end less often than is shown.", t.Key, strings.Join(t.Unheeded, ", ")))
+		}
+	}
+	lines = append(lines, "Silences, maintenance, inhibition and flapping are left out: they would have spared pages, not added any.",
+		"Escalations are not counted, since nobody knows who would have answered; nothing was written.")
 	return lines
 }
 
