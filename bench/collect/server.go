@@ -33,7 +33,7 @@ type watched struct {
 type size struct {
 	name               string
 	tables, statements int
-	goal               time.Duration // for all parts, of CPU; 0: none
+	goal               time.Duration // for a full collection, of CPU; 0: none
 	single             bool          // one collection in a turn is enough
 }
 
