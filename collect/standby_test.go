@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	osexec "os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -97,35 +96,47 @@ func primaryAndStandby(t *testing.T) (primaryURL, standbyURL string) {
 	if err := os.Chmod(dir, 0o755); err != nil { // the servers may run as another account
 		t.Fatal(err)
 	}
-	start := func(name string) *pgserver.Server {
-		server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(dir, name), Settings: map[string]string{"fsync": "off"}})
+	start := func(name string, settings map[string]string) *pgserver.Server {
+		server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(dir, name), Settings: settings})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := server.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
 		return server
 	}
-	primary := start("primary")
+	stop := func(server *pgserver.Server) {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	primary := start("primary", map[string]string{"fsync": "off"})
 	conn := connect(t, primary.URL("postgres"))
 	exec(t, conn, "CREATE EXTENSION pg_stat_statements")
 	exec(t, conn, "CREATE ROLE watcher LOGIN PASSWORD 'watcher'")
 	exec(t, conn, "GRANT pg_monitor TO watcher")
 
-	data := filepath.Join(dir, "standby", "data")
-	if err := os.MkdirAll(filepath.Dir(data), 0o755); err != nil {
+	exec(t, conn, "SELECT pg_create_physical_replication_slot('standby', true)")
+
+	// The copy of a stopped primary is a base backup that needs no program which some installations lack.
+	stop(primary)
+	from, data := filepath.Join(dir, "primary", "data"), filepath.Join(dir, "standby", "data")
+	if err := os.CopyFS(data, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
-	bin := column[string](t, conn, "SELECT setting FROM pg_config() WHERE name = 'BINDIR'")[0]
-	backup := osexec.CommandContext(t.Context(), filepath.Join(bin, "pg_basebackup"), "-D", data, "-d", primary.URL("postgres"), "-R", "-X", "stream", "-C", "-S", "standby", "-c", "fast")
-	if text, err := backup.CombinedOutput(); err != nil {
-		t.Fatalf("pg_basebackup: %v\n%s", err, text)
+	if err := os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	giveTo(t, filepath.Join(dir, "primary", "data"), filepath.Join(dir, "standby"))
-	standby := start("standby")
+	for _, place := range []string{data, filepath.Dir(data)} {
+		if err := os.Chmod(place, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	giveTo(t, from, filepath.Join(dir, "standby"))
+	primary = start("primary", map[string]string{"fsync": "off"})
+	t.Cleanup(func() { stop(primary) })
+	standby := start("standby", map[string]string{
+		"fsync": "off", "primary_conninfo": primary.URL("postgres"), "primary_slot_name": "standby",
+	})
+	t.Cleanup(func() { stop(standby) })
 	return asWatcher(t, primary.URL("postgres")), asWatcher(t, standby.URL("postgres"))
 }
 
