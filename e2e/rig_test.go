@@ -152,14 +152,22 @@ func (r *rig) end() {
 	}
 }
 
-// awaitOutbox returns when the vault says that something was put into its outbox: the moment at which
-// an alert is recorded and nobody has been told. listen must have been called before.
-func awaitOutbox(t *testing.T, listener *pgx.Conn) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+// awaitOpened returns when the vault has said that something was put into its outbox and an alert of the
+// definition is there: the moment at which it is recorded and nobody has been told. listener must have been made by
+// listen before the condition was true. Other things are put into the outbox, too, and are passed over.
+func (r *rig) awaitOpened(listener *pgx.Conn, definition string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	if _, err := listener.WaitForNotification(ctx); err != nil {
-		t.Fatalf("wait for the outbox: %v", err)
+	for {
+		if _, err := listener.WaitForNotification(ctx); err != nil {
+			r.t.Fatalf("wait for an alert of %s in the outbox: %v", definition, err)
+		}
+		if versions, err := r.versions(ctx, definition); err != nil {
+			r.t.Fatal(err)
+		} else if len(versions) > 0 {
+			return
+		}
 	}
 }
 
