@@ -32,7 +32,7 @@ func TestRounds_AddNoEntriesToPgStatStatements(t *testing.T) {
 	execute(t, observer, "ALTER SYSTEM SET pg_stat_statements.track = 'all'") // also what functions ask
 	execute(t, observer, "SELECT pg_reload_conf()")
 	collection := watch(t, store, address)
-	alerts, security := &Alerts{Vault: store, Channels: worldWith(t, store).directory}, &Security{Vault: store}
+	alerts, security := &Alerts{Vault: store, Channels: worldWith(t, store).directory}, &Security{Vault: store, Collection: collection}
 	round := func(n int) {
 		at := time.Now().UTC().Truncate(time.Microsecond)
 		// Something happens between two rounds: statements and tables that come to the top are new ones.

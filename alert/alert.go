@@ -48,9 +48,14 @@ type Event string
 const (
 	EventFired     Event = "FIRED"
 	EventEscalated Event = "ESCALATED"
-	EventReopened  Event = "REOPENED" // an acknowledgement or a snooze is over, and nobody ended the alert
 	EventResolved  Event = "RESOLVED"
 	EventTest      Event = "TEST"
+
+	// EventSilenceEnding reminds people that a silence ends soon, and of which alerts they will then be told.
+	EventSilenceEnding Event = "SILENCE_ENDING"
+	EventReopened      Event = "REOPENED"   // fired again soon after its condition had cleared
+	EventFlapping      Event = "FLAPPING"   // opened so often that it is told no more until it is stable
+	EventUnanswered    Event = "UNANSWERED" // its acknowledgement or snooze is over, and nobody ended it
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.
@@ -95,6 +100,11 @@ type Alert struct {
 	AcknowledgedUntil time.Time `json:"acknowledged_until,omitzero"` // the acknowledgement holds until then; zero: until the end
 	SnoozedUntil      time.Time `json:"snoozed_until,omitzero"`      // nobody is paged before then
 	FalsePositive     bool      `json:"false_positive,omitempty"`    // somebody judged that it should not have fired
+
+	Mute       *Mute     `json:"mute,omitempty"`       // why nobody is told of it for now; nil: nothing keeps them
+	Reopened   int       `json:"reopened,omitempty"`   // how often it fired again and went on
+	ReopenedAt time.Time `json:"reopened_at,omitzero"` // when it did so last
+	Flapping   *Flapping `json:"flapping,omitempty"`   // nil: it is not
 }
 
 // Active reports whether the alert still asks for somebody's attention.

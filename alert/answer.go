@@ -89,9 +89,9 @@ func (g *Group) AcknowledgeUntil(t *Tracked, actor, notes string, at, until time
 	return true
 }
 
-// Reopen takes an acknowledgement back: the alert pages again from the level where it stood. False: nobody
+// Unacknowledge takes an acknowledgement back: the alert pages again from the level where it stood. False: nobody
 // had acknowledged it.
-func (g *Group) Reopen(t *Tracked, notes string, at time.Time) bool {
+func (g *Group) Unacknowledge(t *Tracked, notes string, at time.Time) bool {
 	if t.Status != StatusAcknowledged {
 		return false
 	}
@@ -148,6 +148,13 @@ func (t *Tracked) rest() {
 	t.NextEscalation, t.AcknowledgedUntil, t.SnoozedUntil = time.Time{}, time.Time{}, time.Time{}
 }
 
+// wakeBy forgets a snooze that was over when the group heard of the alert.
+func (t *Tracked) wakeBy(now time.Time) {
+	if !t.SnoozedUntil.After(now) {
+		t.SnoozedUntil = time.Time{}
+	}
+}
+
 // Woken is an alert that pages again by itself.
 type Woken struct {
 	*Tracked
@@ -165,7 +172,7 @@ func (g *Group) Wake(now time.Time) []Woken {
 		}
 		w := Woken{Tracked: t, Due: due, Expired: t.Status == StatusAcknowledged}
 		if w.Expired {
-			g.Reopen(t, fmt.Sprintf("the acknowledgement of %s ended at %s", t.AcknowledgedBy, clock(due)), now)
+			g.Unacknowledge(t, fmt.Sprintf("the acknowledgement of %s ended at %s", t.AcknowledgedBy, clock(due)), now)
 		} else {
 			t.rest()
 			t.Notes = "the snooze ended at " + clock(due)

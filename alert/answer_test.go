@@ -223,7 +223,7 @@ func (l *randomLife) step() {
 		}
 	case 2:
 		what = "unacknowledge"
-		if l.group.Reopen(a, "", l.now) {
+		if l.group.Unacknowledge(a, "", l.now) {
 			l.quiet[a.Key] = time.Time{}
 		}
 	case 3:

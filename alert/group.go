@@ -23,13 +23,14 @@ type Channel struct {
 type TransitionKind string
 
 const (
-	TransitionFired        TransitionKind = "FIRED"
-	TransitionAcknowledged TransitionKind = "ACKNOWLEDGED"
-	TransitionResolved     TransitionKind = "RESOLVED"
-	TransitionReopened     TransitionKind = "REOPENED"  // an acknowledgement was taken back
-	TransitionSnoozed      TransitionKind = "SNOOZED"   // nobody is to be paged for a time
-	TransitionEscalated    TransitionKind = "ESCALATED" // somebody raised it
-	TransitionNotify       TransitionKind = "NOTIFY"    // somebody asked that everybody be told again
+	TransitionFired          TransitionKind = "FIRED"
+	TransitionAcknowledged   TransitionKind = "ACKNOWLEDGED"
+	TransitionResolved       TransitionKind = "RESOLVED"
+	TransitionUnacknowledged TransitionKind = "UNACKNOWLEDGED" // an acknowledgement was taken back
+	TransitionSnoozed        TransitionKind = "SNOOZED"        // nobody is to be paged for a time
+	TransitionEscalated      TransitionKind = "ESCALATED"      // somebody raised it
+	TransitionNotify         TransitionKind = "NOTIFY"         // somebody asked that everybody be told again
+	TransitionMutes          TransitionKind = "MUTES"          // what mutes the group may have changed: the vault says what does
 )
 
 // Transition is one fact that is brought to an alert's workflow.

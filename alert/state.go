@@ -31,6 +31,7 @@ type Tracked struct {
 	Repeated       int         `json:"repeated,omitempty"`   // how often it was
 	Requests       int         `json:"requests,omitempty"`   // how often somebody asked to tell everybody again
 	Told           []Recipient `json:"told,omitempty"`
+	Owed           *Owed       `json:"owed,omitempty"` // what was held back by a mute; nil: nothing
 }
 
 // Recipient is one destination of one channel.
@@ -77,9 +78,7 @@ func (g *Group) Fire(t Transition, now time.Time) *Tracked {
 		g.HearNamed(t.Named)
 	}
 	tracked := &Tracked{Alert: t.Alert}
-	if !tracked.SnoozedUntil.After(now) {
-		tracked.SnoozedUntil = time.Time{}
-	}
+	tracked.wakeBy(now)
 	if tracked.Asks() {
 		g.schedule(tracked, now)
 	}
@@ -100,7 +99,12 @@ func (g *Group) Hear(channels []Channel) {
 	}
 }
 
+// schedule sets what comes next by itself for an alert that pages from a moment. Of one that is muted nothing
+// does: Unmute schedules it.
 func (g *Group) schedule(t *Tracked, from time.Time) {
+	if t.Mute != nil {
+		return
+	}
 	if g.Definition.Policy != nil {
 		g.follow(t, from)
 		return
@@ -206,6 +210,9 @@ func (g *Group) NextEscalation() time.Time {
 func (t *Tracked) Asks() bool { return t.unanswered() && t.SnoozedUntil.IsZero() }
 
 func (t *Tracked) unanswered() bool { return t.Status == StatusOpen || t.Status == StatusEscalated }
+
+// Pages reports whether people are told of the alert now: it asks, and nothing mutes it.
+func (t *Tracked) Pages() bool { return t.Asks() && t.Mute == nil }
 
 // Tell notes that a recipient was told, or may have been.
 func (t *Tracked) Tell(r Recipient) {

@@ -339,7 +339,7 @@ func number(text []byte) (*float64, error) {
 	return &value, nil
 }
 
-// ErrUnreachable: the target does not answer.
+// ErrUnreachable is what LintQuery returns where the target does not answer.
 var ErrUnreachable = errors.New("does not answer")
 
 // LintQuery has the target's server plan the SELECT for its version without running it: one SELECT, with a

@@ -79,6 +79,7 @@ SELECT m.name,
 func (m Metric) counter() string {
 	parts := map[string]float64{}
 	switch m.Kind {
+	case KindValue: // no counter
 	case KindShare:
 		parts["factor"] = 100
 	case KindMean:

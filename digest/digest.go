@@ -19,7 +19,7 @@ type Meter struct {
 // NewMeter passes everything on to a writer; nil: it only counts.
 func NewMeter(to io.Writer) *Meter { return &Meter{to: to, hash: sha256.New()} }
 
-// Write implements io.Writer. Only what the next writer took is counted as passed.
+// Write implements io.Writer. What the next writer failed at is not counted.
 func (m *Meter) Write(p []byte) (int, error) {
 	n := len(p)
 	if m.to != nil {

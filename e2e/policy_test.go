@@ -68,7 +68,7 @@ policies:
 		t.Errorf("it was opened again via %q at level %d", reopened.Via, reopened.Level)
 	}
 	s.awaitPages(3)
-	s.mustTell("FIRED "+team, "ESCALATED "+oncall, "REOPENED "+oncall)
+	s.mustTell("FIRED "+team, "ESCALATED "+oncall, "UNANSWERED "+oncall)
 
 	w.must(t, "alert", "escalate", opened.ID, "-m", "need the boss")
 	s.awaitTold("ESCALATED:2", 1)
@@ -79,7 +79,7 @@ policies:
 	s.define(rule{suppression: 60}, holds) // no new alert after the end of this one
 	w.must(t, "alert", "false-positive", opened.ID, "-m", "a story")
 	s.awaitTold("RESOLVED", 3) // exactly those who were paged
-	s.mustTell("FIRED "+team, "ESCALATED "+oncall, "REOPENED "+oncall, "ESCALATED "+boss, "RESOLVED "+team, "RESOLVED "+oncall, "RESOLVED "+boss)
+	s.mustTell("FIRED "+team, "ESCALATED "+oncall, "UNANSWERED "+oncall, "ESCALATED "+boss, "RESOLVED "+team, "RESOLVED "+oncall, "RESOLVED "+boss)
 	var mistaken bool
 	if err := w.db.QueryRow(t.Context(), `SELECT false_positive FROM monitoring.alert_current WHERE alert_instance_bk = $1`, opened.Key).Scan(&mistaken); err != nil || !mistaken {
 		t.Errorf("a false positive in the vault: %v, %v", mistaken, err)

@@ -11,10 +11,12 @@ ALTER TABLE monitoring.outbox
     DROP CONSTRAINT outbox_kind,
     ADD CONSTRAINT outbox_kind CHECK (
         alert_instance_hk IS NOT NULL AND incident_hk IS NULL AND target_name IS NOT NULL
-            AND kind IN ('FIRED', 'ACKNOWLEDGED', 'REOPENED', 'SNOOZED', 'ESCALATED', 'RESOLVED', 'NOTIFY')
+            AND kind IN ('FIRED', 'ACKNOWLEDGED', 'UNACKNOWLEDGED', 'SNOOZED', 'ESCALATED', 'RESOLVED', 'NOTIFY', 'MUTES')
         OR incident_hk IS NOT NULL AND alert_instance_hk IS NULL AND kind IN ('CREATED', 'CHANGED', 'NOTED', 'LINKED', 'ALERT')
-        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind = 'LOOK' AND payload ? 'source');
-COMMENT ON COLUMN monitoring.outbox.kind IS 'Of an alert: FIRED, ACKNOWLEDGED, REOPENED, SNOOZED, ESCALATED, RESOLVED, NOTIFY. Of an incident: CREATED, CHANGED, NOTED, LINKED (alerts came or went), ALERT (one of its alerts was acknowledged or resolved). Of neither: LOOK, at the definitions that read payload.source.';
+        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind = 'LOOK' AND payload ? 'source'
+        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND kind = 'SILENCE' AND payload ? 'silence');
+COMMENT ON COLUMN monitoring.outbox.kind IS 'Of an alert: FIRED, ACKNOWLEDGED, UNACKNOWLEDGED, SNOOZED, ESCALATED, RESOLVED, NOTIFY, MUTES (its group is to ask again what mutes it). Of an incident: CREATED, CHANGED, NOTED, LINKED (alerts came or went), ALERT (one of its alerts was acknowledged or resolved). Of neither: LOOK, at the definitions that read payload.source; SILENCE, payload.silence began, changed or ended.';
+COMMENT ON COLUMN monitoring.notification_log_s.event IS 'What it told: FIRED, ESCALATED:<level>, REPEATED:<level>:<moment>, UNANSWERED:<moment> (an acknowledgement or a snooze was over), RESOLVED, REQUESTED:<n>. Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, REQUESTED:<n>:<request>.';
 
 -- Who is paged when, as long as nobody answers.
 CREATE TABLE monitoring.escalation_policy_h (
@@ -62,14 +64,16 @@ ALTER TABLE monitoring.alert_definition_s ADD COLUMN escalation_policy varchar(2
 COMMENT ON COLUMN monitoring.alert_definition_s.escalation_policy IS 'Key of the escalation policy; NULL: the default of its severity, or without one everybody again after each escalation_delay_minutes.';
 
 -- +goose Down
-DELETE FROM monitoring.outbox WHERE kind IN ('REOPENED', 'SNOOZED', 'ESCALATED');
+DELETE FROM monitoring.outbox WHERE kind IN ('UNACKNOWLEDGED', 'SNOOZED', 'ESCALATED');
 ALTER TABLE monitoring.outbox
     DROP CONSTRAINT outbox_kind,
     ADD CONSTRAINT outbox_kind CHECK (
-        alert_instance_hk IS NOT NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind IN ('FIRED', 'ACKNOWLEDGED', 'RESOLVED', 'NOTIFY')
+        alert_instance_hk IS NOT NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind IN ('FIRED', 'ACKNOWLEDGED', 'RESOLVED', 'NOTIFY', 'MUTES')
         OR incident_hk IS NOT NULL AND alert_instance_hk IS NULL AND kind IN ('CREATED', 'CHANGED', 'NOTED', 'LINKED', 'ALERT')
-        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind = 'LOOK' AND payload ? 'source');
-COMMENT ON COLUMN monitoring.outbox.kind IS 'Of an alert: FIRED, ACKNOWLEDGED, RESOLVED, NOTIFY. Of an incident: CREATED, CHANGED, NOTED, LINKED (alerts came or went), ALERT (one of its alerts was acknowledged or resolved). Of neither: LOOK, at the definitions that read payload.source.';
+        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND target_name IS NOT NULL AND kind = 'LOOK' AND payload ? 'source'
+        OR alert_instance_hk IS NULL AND incident_hk IS NULL AND kind = 'SILENCE' AND payload ? 'silence');
+COMMENT ON COLUMN monitoring.outbox.kind IS 'Of an alert: FIRED, ACKNOWLEDGED, RESOLVED, NOTIFY, MUTES (its group is to ask again what mutes it). Of an incident: CREATED, CHANGED, NOTED, LINKED (alerts came or went), ALERT (one of its alerts was acknowledged or resolved). Of neither: LOOK, at the definitions that read payload.source; SILENCE, payload.silence began, changed or ended.';
+COMMENT ON COLUMN monitoring.notification_log_s.event IS 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>. Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, REQUESTED:<n>:<request>.';
 -- What reads the columns goes first; the functions are put again by the next `onevault migrate up`.
 DROP FUNCTION IF EXISTS monitoring.end_of_answer, monitoring.require_reason, monitoring.snooze_state, monitoring.acknowledge_alert_for,
     monitoring.unacknowledge_alert, monitoring.snooze_alert, monitoring.escalate_alert, monitoring.mark_alert_false_positive;

@@ -119,6 +119,21 @@ func TestMeasure_TellsWhyThereIsNothing(t *testing.T) {
 	refused(t, db, "P0002", []string{`"nothing"`, "SELECT query_name"}, "SELECT monitoring.measure('nothing')")
 }
 
+// An hour of a series keeps its labels; one of a metric without them is as it was before there were any.
+func TestRollUp_KeepsLabels(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	exec(t, db, `SELECT monitoring.record_health_samples('local', NULL, date_trunc('hour', now()) - interval '90 minutes', 60,
+		'[{"name": "rows", "category": "CAPACITY", "value": 1, "low_is_bad": false, "labels": {"table": "a"}},
+		  {"name": "rows", "category": "CAPACITY", "value": 2, "low_is_bad": false, "labels": {"table": "b"}},
+		  {"name": "plain", "category": "CAPACITY", "value": 3, "low_is_bad": false}]')`)
+	exec(t, db, "SELECT monitoring.roll_up('system_health_metric_s', now() - interval '1 day', now())")
+	got := values[string](t, db, `SELECT concat_ws(' ', metric_name, labels, trim_scale(avg_value)) FROM monitoring.system_health_metric_hourly_s ORDER BY 1`)
+	if want := `[plain 3 rows {"table": "a"} 1 rows {"table": "b"} 2]`; fmt.Sprint(got) != want {
+		t.Errorf("hours %v, want %s", got, want)
+	}
+}
+
 func contains(text string, parts ...string) bool {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {

@@ -75,7 +75,7 @@ func newPage(m Message) page {
 	if len(m.Alerts) > 1 {
 		p.Listed, p.Hidden = listAlerts(m)
 	}
-	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest {
+	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest && m.Event != alert.EventSilenceEnding {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
 	p.Runbook = runbook(m)
@@ -90,7 +90,9 @@ func badge(m Message) string {
 		return "RESOLVED"
 	case alert.EventTest:
 		return "TEST"
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened:
+	case alert.EventSilenceEnding:
+		return "REMINDER"
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
 }
@@ -120,7 +122,11 @@ func subject(m Message, p page) string {
 	case m.Event == alert.EventEscalated:
 		what = fmt.Sprintf("Level %d: %s", level(m), what)
 	case m.Event == alert.EventReopened:
-		what = "Open again: " + what
+		what = "Again: " + what
+	case m.Event == alert.EventFlapping:
+		what = "Flapping: " + what
+	case m.Event == alert.EventUnanswered:
+		what = "Unanswered again: " + what
 	}
 	if n := len(m.Alerts); n > 1 {
 		what += fmt.Sprintf(" (%d alerts)", n)
@@ -146,10 +152,16 @@ func lede(m Message, p page) string {
 		return "This is a test of this notification channel. Nothing is wrong and nobody needs to act."
 	case alert.EventEscalated:
 		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
-	case alert.EventReopened:
-		return reopenedLede(m, on)
+	case alert.EventUnanswered:
+		return unansweredLede(m, on)
 	case alert.EventResolved:
 		return resolvedLede(m, on)
+	case alert.EventSilenceEnding:
+		return fmt.Sprintf("%s. %s will then be told to this channel, unless somebody answers or the silence is extended.", p.Title, counted(len(m.Alerts)))
+	case alert.EventReopened:
+		return reopenedLede(m, on)
+	case alert.EventFlapping:
+		return flappingLede(m, on)
 	case alert.EventFired:
 	}
 	if len(m.Alerts) > 1 {
@@ -163,13 +175,64 @@ func lede(m Message, p page) string {
 	return on + " fired."
 }
 
-// reopenedLede says why people hear of it again, where all alerts have the same reason.
-func reopenedLede(m Message, on string) string {
+// unansweredLede says why people hear of it again, where all alerts have the same reason.
+func unansweredLede(m Message, on string) string {
 	text := fmt.Sprintf("%s asks for somebody again, %s after it fired", on, span(m.At.Sub(since(m))))
 	if len(m.Alerts) == 1 && m.Alerts[0].Notes != "" {
 		return text + ": " + oneLine(m.Alerts[0].Notes, maxField) + "."
 	}
 	return text + "."
+}
+
+func counted(alerts int) string {
+	switch {
+	case alerts == 1:
+		return "One open alert"
+	case alerts >= 100:
+		return "100 or more open alerts" // no more are read
+	}
+	return fmt.Sprintf("%d open alerts", alerts)
+}
+
+// reopenedLede says that this is the alert which people were told was over.
+func reopenedLede(m Message, on string) string {
+	if len(m.Alerts) != 1 {
+		return fmt.Sprintf("%s: %d alerts that had cleared fired again; they go on.", on, len(m.Alerts))
+	}
+	text := on + " had cleared and fired again"
+	if value := reading(m.Definition, m.Alerts[0]); value != "" {
+		text += ": " + value
+	}
+	if n := m.Alerts[0].Reopened; n > 1 {
+		return fmt.Sprintf("%s. It is the same alert, opened again for the %s time.", text, ordinal(n))
+	}
+	return text + ". It is the same alert, opened again."
+}
+
+// flappingLede says why nobody will be told each time from now on.
+func flappingLede(m Message, on string) string {
+	if len(m.Alerts) != 1 || m.Alerts[0].Flapping == nil {
+		return fmt.Sprintf("%s is flapping: %d alerts come and go. They stay open until they are stable; you are not told each time.", on, len(m.Alerts))
+	}
+	text := on + " is flapping: it " + oneLine(m.Alerts[0].Flapping.Reason, 200)
+	if value := reading(m.Definition, m.Alerts[0]); value != "" {
+		text += ", now " + value
+	}
+	return text + ". It stays open until it is stable; you are not told each time."
+}
+
+func ordinal(n int) string {
+	suffix := "th"
+	switch {
+	case n%100 >= 11 && n%100 <= 13:
+	case n%10 == 1:
+		suffix = "st"
+	case n%10 == 2:
+		suffix = "nd"
+	case n%10 == 3:
+		suffix = "rd"
+	}
+	return strconv.Itoa(n) + suffix
 }
 
 // reading is a value beside its threshold; empty without a value.
@@ -259,6 +322,9 @@ func alertFacts(m Message, add func(label, value string)) {
 		add("Lasted", period(m))
 	} else {
 		add("Since", fmt.Sprintf("%s (%s)", clock(since(m)), span(m.At.Sub(since(m)))))
+	}
+	if !worst.ReopenedAt.IsZero() && len(m.Alerts) == 1 {
+		add("Opened again", clock(worst.ReopenedAt))
 	}
 	if n := level(m); n > 0 {
 		add("Level", strconv.Itoa(n))

@@ -12,7 +12,7 @@ import (
 )
 
 // Change is one thing that an alert's workflow did, to be written into the vault: OPEN, ACKNOWLEDGED,
-// ESCALATED, RESOLVED, REOPENED, SNOOZED or NOTIFIED. Its content is deterministic, so that writing it twice is harmless.
+// ESCALATED, RESOLVED, UNACKNOWLEDGED, SNOOZED or NOTIFIED. Its content is deterministic, so that writing it twice is harmless.
 type Change struct {
 	AlertKey      string          `json:"alert_key"`
 	DefinitionKey string          `json:"definition_key"`
@@ -28,7 +28,7 @@ type Change struct {
 	Severity      alert.Severity  `json:"severity,omitempty"`       // OPEN
 	Details       json.RawMessage `json:"details,omitempty"`        // OPEN
 	Until         time.Time       `json:"until,omitzero"`           // ACKNOWLEDGED (zero: until the end), SNOOZED
-	Expired       bool            `json:"expired,omitempty"`        // REOPENED: because the time of the acknowledgement was over
+	Expired       bool            `json:"expired,omitempty"`        // UNACKNOWLEDGED: because the time of the acknowledgement was over
 	FalsePositive bool            `json:"false_positive,omitempty"` // RESOLVED
 }
 

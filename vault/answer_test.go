@@ -54,11 +54,11 @@ func TestAnswersInPSQL_ChangeTheStateAndTellTheWorkflow(t *testing.T) {
 	equal(f, "level", value[int](f, `SELECT escalation_level FROM monitoring.alert_current`), 2)
 	f.mustAnswer(true, mistaken, key, "frank", "a backup ran")
 	f.mustAnswer(false, raise, key, "eve")
-	want := []string{"FIRED", "SNOOZED", "ACKNOWLEDGED", "ACKNOWLEDGED", "REOPENED", "ESCALATED", "ACKNOWLEDGED", "ESCALATED", "RESOLVED"}
+	want := []string{"FIRED", "SNOOZED", "ACKNOWLEDGED", "ACKNOWLEDGED", "UNACKNOWLEDGED", "ESCALATED", "ACKNOWLEDGED", "ESCALATED", "RESOLVED"}
 	if got := f.kinds(key); !slices.Equal(got, want) {
 		t.Errorf("the workflow hears %v, want %v", got, want)
 	}
-	for kind, word := range map[string]string{"SNOOZED": "until", "REOPENED": "at", "ESCALATED": "level", "RESOLVED": "false_positive"} {
+	for kind, word := range map[string]string{"SNOOZED": "until", "UNACKNOWLEDGED": "at", "ESCALATED": "level", "RESOLVED": "false_positive"} {
 		if n := value[int](f, `SELECT count(*) FROM monitoring.outbox WHERE kind = $1 AND payload ->> $2 IS NOT NULL AND payload ->> 'actor' <> ''`, kind, word); n == 0 {
 			t.Errorf("%s does not say %s", kind, word)
 		}
@@ -163,7 +163,7 @@ func TestRecorded_TheClockEndsOnlyTheAcknowledgementThatItKnows(t *testing.T) {
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	until := now.Add(time.Hour)
-	expiry := vault.Change{Change: "REOPENED", At: until, Actor: "acknowledgement timer", Via: "acknowledgement expired", Expired: true}
+	expiry := vault.Change{Change: "UNACKNOWLEDGED", At: until, Actor: "acknowledgement timer", Via: "acknowledgement expired", Expired: true}
 	if got := record(vault.Change{Change: "ACKNOWLEDGED", At: now, Actor: "dana", Until: until}); !got.Changed || !got.Until.Equal(until) {
 		t.Errorf("acknowledged: %+v", got)
 	}

@@ -75,10 +75,18 @@ type ListedAlert struct {
 	Runbook           string          `json:"runbook,omitempty"` // one line: what it means, what to look at, what to do
 	AutoResolve       bool            `json:"auto_resolve"`
 
-	Policy string `json:"policy,omitempty"` // the escalation policy that it follows while nobody answers
+	Policy         string    `json:"policy,omitempty"`   // the escalation policy that it follows while nobody answers
+	Reopened       int       `json:"reopened,omitempty"` // how often it fired again and went on
+	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
+	FlappingSince  time.Time `json:"flapping_since,omitzero"` // zero: it is not flapping
+	FlappingReason string    `json:"flapping_reason,omitempty"`
+
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
 	NextLevel int       `json:"next_level,omitempty"`
 	NextAt    time.Time `json:"next_at,omitzero"`
+
+	// Mute is why nobody is told of it for now; nil: nothing keeps them, or AddMutes was not asked.
+	Mute *alert.Mute `json:"mute,omitempty"`
 }
 
 // AlertFilter restricts a list of alerts; the zero value lists all that still need somebody.
@@ -142,6 +150,8 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		lastNotified  Timestamp
 		until         Timestamp
 		snoozed       Timestamp
+		reopened      Timestamp
+		flapping      Timestamp
 		escalates     bool
 		delayMinutes  int
 		policy        *alert.Policy
@@ -152,6 +162,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
 		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
+		&a.Reopened, &reopened, &flapping, &a.FlappingReason,
 		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy)
 	if err != nil {
 		return a, err
@@ -162,6 +173,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 	a.TriggeredAt, a.DefinitionVersion = a.TriggeredAt.UTC(), a.DefinitionVersion.UTC()
 	a.ChangedAt, a.AcknowledgedAt, a.ResolvedAt, a.LastNotifiedAt = changed.Time, acknowledged.Time, resolved.Time, lastNotified.Time
 	a.AcknowledgedUntil, a.SnoozedUntil = until.Time, snoozed.Time
+	a.ReopenedAt, a.FlappingSince = reopened.Time, flapping.Time
 	if policy != nil {
 		gap, more := policy.Gap(a.Level)
 		a.Policy = policy.Key
@@ -193,7 +205,7 @@ func (a *ListedAlert) expectEscalation(delay time.Duration) {
 // Told is the newest state of one notification of an alert.
 type Told struct {
 	At                time.Time `json:"at"`
-	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>
+	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, REOPENED:<n>, FLAPPING, UNANSWERED:<moment>, REPEATED:<level>:<moment>
 	Channel           string    `json:"channel"`
 	Type              string    `json:"type"`
 	Recipient         string    `json:"recipient"`

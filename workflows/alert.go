@@ -3,7 +3,6 @@ package workflows
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -38,6 +37,7 @@ type alertRun struct {
 	sending  []*delivery // under way, in the order of their beginning
 	announce int         // messages being prepared, whose deliveries have not begun
 	shown    string      // state and wait as last set in the search attributes
+	mutes    mutes
 }
 
 func newAlertRun(ctx workflow.Context, in activities.AlertGroupInput) *alertRun {
@@ -69,6 +69,7 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalAcknowledge, r.acknowledge) })
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalResolve, r.resolve) })
 	workflow.Go(ctx, r.escalate)
+	workflow.Go(ctx, r.followMutes)
 	return nil
 }
 
@@ -133,24 +134,30 @@ type request struct {
 
 // apply takes a whole batch before anybody is told: what fired and was answered meanwhile pages nobody.
 func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
-	var fired, ended, raised []*alert.Tracked
-	reopened := map[string][]*alert.Tracked{} // by the ledger's word
+	var fired, reopened, ended, raised []*alert.Tracked
+	unanswered := map[string][]*alert.Tracked{} // by the ledger's word
 	var again []request
+	mutes := false
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
 			continue
 		}
 		switch item.Kind {
 		case alert.TransitionFired:
-			if t := r.group.Fire(item, now(ctx)); t != nil {
+			if t := r.group.Reopen(item, now(ctx)); t != nil {
+				r.stopPaging() // what still tells of its end
+				reopened = append(reopened, t)
+			} else if t := r.group.Fire(item, now(ctx)); t != nil {
 				r.recordOpening(t, item)
 				fired = append(fired, t)
 			}
 		case alert.TransitionNotify:
 			if t := r.group.Find(item.Alert.Key); t != nil && t.Active() {
 				t.Requests++
-				again = append(again, request{of: t, event: "REQUESTED:" + strconv.Itoa(t.Requests)})
+				again = append(again, request{of: t, event: t.Request(t.Requests)})
 			}
+		case alert.TransitionMutes:
+			mutes = true
 		case alert.TransitionAcknowledged:
 			if t := r.group.Find(item.Alert.Key); t != nil {
 				r.acknowledgeOne(t, item.Actor, item.Via, item.Notes, item.At, item.Until, item.Recorded)
@@ -159,9 +166,9 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 			if t := r.group.Find(item.Alert.Key); t != nil && r.resolveOne(t, item.Actor, item.Via, item.Notes, item.At, item.FalsePositive, item.Recorded) {
 				ended = append(ended, t)
 			}
-		case alert.TransitionReopened:
-			if t := r.group.Find(item.Alert.Key); t != nil && r.reopenOne(ctx, t, item.Actor, item.Via, item.Notes, item.At, item.Recorded) {
-				reopened[reopenedAt(item.At)] = append(reopened[reopenedAt(item.At)], t)
+		case alert.TransitionUnacknowledged:
+			if t := r.group.Find(item.Alert.Key); t != nil && r.takeBack(ctx, t, item.Actor, item.Via, item.Notes, item.At, item.Recorded) {
+				unanswered[unansweredAt(item.At)] = append(unanswered[unansweredAt(item.At)], t)
 			}
 		case alert.TransitionSnoozed:
 			if t := r.group.Find(item.Alert.Key); t != nil {
@@ -173,18 +180,18 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 			}
 		}
 	}
-	fired = slices.DeleteFunc(fired, func(t *alert.Tracked) bool { return !t.Asks() })
-	if len(fired) > 0 {
-		r.tellFired(ctx, fired)
-	}
+	r.tellOpenings(ctx, append(fired, reopened...))
 	for _, asked := range again {
 		r.tellTo(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of}, func() []string { return r.group.Hearers })
 	}
-	for _, event := range workflow.DeterministicKeys(reopened) {
-		r.tellLevels(ctx, alert.EventReopened, event, reopened[event])
+	for _, event := range workflow.DeterministicKeys(unanswered) {
+		r.tellLevels(ctx, alert.EventUnanswered, event, unanswered[event])
 	}
 	r.tellRaised(ctx, raised)
-	r.tellResolved(ctx, ended)
+	r.tellResolved(ctx, slices.DeleteFunc(ended, func(t *alert.Tracked) bool { return t.Active() }))
+	if mutes {
+		r.reconsiderSoon(ctx)
+	}
 	r.show(ctx)
 }
 
@@ -284,6 +291,7 @@ func (r *alertRun) escalate(ctx workflow.Context) {
 
 // raise does what is due by itself.
 func (r *alertRun) raise(ctx workflow.Context) {
+	r.reconsider(ctx) // what began to be muted by time alone does not escalate
 	raised := r.group.Escalate(now(ctx))
 	for _, t := range raised {
 		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", now(ctx)))

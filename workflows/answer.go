@@ -37,14 +37,14 @@ func (r *alertRun) handleAnswers(ctx workflow.Context) error {
 }
 
 func (r *alertRun) unacknowledge(ctx workflow.Context, c alert.Command) (alert.CommandResult, error) {
-	var reopened []*alert.Tracked
+	var back []*alert.Tracked
 	return r.command(ctx, alert.UpdateUnacknowledge, c, func(t *alert.Tracked, at time.Time) bool {
-		changed := r.reopenOne(ctx, t, c.Actor, c.Via, c.Notes, at, false)
+		changed := r.takeBack(ctx, t, c.Actor, c.Via, c.Notes, at, false)
 		if changed {
-			reopened = append(reopened, t)
+			back = append(back, t)
 		}
 		return changed
-	}, func(at time.Time) { r.tellReopened(ctx, reopened, at) })
+	}, func(at time.Time) { r.tellUnanswered(ctx, back, at) })
 }
 
 func (r *alertRun) snooze(ctx workflow.Context, c alert.Command) (alert.CommandResult, error) {
@@ -77,19 +77,19 @@ func (r *alertRun) falsePositive(ctx workflow.Context, c alert.Command) (alert.C
 
 // ---------------------------------------------------------------- changes
 
-func (r *alertRun) reopenOne(ctx workflow.Context, t *alert.Tracked, actor, via, notes string, at time.Time, recorded bool) bool {
-	if !r.group.Reopen(t, notes, now(ctx)) { // the next level counts from when this workflow heard of it
+func (r *alertRun) takeBack(ctx workflow.Context, t *alert.Tracked, actor, via, notes string, at time.Time, recorded bool) bool {
+	if !r.group.Unacknowledge(t, notes, now(ctx)) { // the next level counts from when this workflow heard of it
 		return false
 	}
 	if !recorded {
-		r.recorder.change(r.reopening(t, actor, via, notes, at, false))
+		r.recorder.change(r.takenBack(t, actor, via, notes, at, false))
 	}
 	return true
 }
 
-func (r *alertRun) reopening(t *alert.Tracked, actor, via, notes string, at time.Time, expired bool) activities.Change {
+func (r *alertRun) takenBack(t *alert.Tracked, actor, via, notes string, at time.Time, expired bool) activities.Change {
 	change := r.changeOf(t, alert.StatusOpen, actor, via, notes, at)
-	change.Change, change.Expired = "REOPENED", expired
+	change.Change, change.Expired = string(alert.TransitionUnacknowledged), expired
 	return change
 }
 
@@ -109,7 +109,7 @@ func (r *alertRun) snoozeOne(t *alert.Tracked, actor, via, notes string, at, unt
 // raiseOne escalates an alert by somebody's wish. One that was acknowledged is taken back first: whoever has
 // it asks for others.
 func (r *alertRun) raiseOne(ctx workflow.Context, t *alert.Tracked, level int, actor, via, notes string, at time.Time, recorded bool) bool {
-	r.reopenOne(ctx, t, actor, via, notes, at, recorded)
+	r.takeBack(ctx, t, actor, via, notes, at, recorded)
 	if !r.group.Raise(t, level, notes, now(ctx)) {
 		return false
 	}
@@ -124,13 +124,13 @@ func (r *alertRun) wake(ctx workflow.Context) {
 	byDue := map[string][]*alert.Tracked{}
 	for _, w := range r.group.Wake(now(ctx)) {
 		if w.Expired {
-			r.recorder.change(r.reopening(w.Tracked, actorTimer, viaExpired, w.Notes, now(ctx), true))
+			r.recorder.change(r.takenBack(w.Tracked, actorTimer, viaExpired, w.Notes, now(ctx), true))
 		}
-		event := reopenedAt(w.Due)
+		event := unansweredAt(w.Due)
 		byDue[event] = append(byDue[event], w.Tracked)
 	}
 	for _, event := range workflow.DeterministicKeys(byDue) {
-		r.tellLevels(ctx, alert.EventReopened, event, byDue[event])
+		r.tellLevels(ctx, alert.EventUnanswered, event, byDue[event])
 	}
 }
 
@@ -148,24 +148,14 @@ func (r *alertRun) repeat(ctx workflow.Context) {
 
 // ---------------------------------------------------------------- messages
 
-// tellFired tells of what fired: in one message, or with a policy in one for each level, since a workflow that was
-// lost begins anew with alerts of several.
-func (r *alertRun) tellFired(ctx workflow.Context, fired []*alert.Tracked) {
-	if r.group.Definition.Policy != nil {
-		r.tellLevels(ctx, alert.EventFired, string(alert.EventFired), fired)
-		return
-	}
-	r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
+func (r *alertRun) tellUnanswered(ctx workflow.Context, alerts []*alert.Tracked, at time.Time) {
+	r.tellLevels(ctx, alert.EventUnanswered, unansweredAt(at), alerts)
 }
 
-func (r *alertRun) tellReopened(ctx workflow.Context, alerts []*alert.Tracked, at time.Time) {
-	r.tellLevels(ctx, alert.EventReopened, reopenedAt(at), alerts)
-}
-
-// reopenedAt is the ledger's word for it. The moment makes it another message than the one before, also for
+// unansweredAt is the ledger's word for it. The moment makes it another message than the one before, also for
 // a workflow that was lost and knows nothing of that.
-func reopenedAt(at time.Time) string {
-	return string(alert.EventReopened) + ":" + stampOf(at)
+func unansweredAt(at time.Time) string {
+	return string(alert.EventUnanswered) + ":" + stampOf(at)
 }
 
 func stampOf(at time.Time) string { return at.UTC().Format("20060102T150405.000000") }
@@ -176,8 +166,13 @@ func (r *alertRun) tellRaised(ctx workflow.Context, alerts []*alert.Tracked) {
 	}
 }
 
-// tellLevels tells of each level in a message of its own: a group may hold alerts of several ages.
+// tellLevels tells of alerts in one message, or with a policy in one for each level, which may page others: a
+// group may hold alerts of several ages.
 func (r *alertRun) tellLevels(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked) {
+	if r.group.Definition.Policy == nil && len(alerts) > 0 {
+		r.tell(ctx, event, ledgerEvent, alerts)
+		return
+	}
 	for _, of := range byLevel(alerts) {
 		r.tell(ctx, event, ledgerEvent, of)
 	}

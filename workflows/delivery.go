@@ -22,9 +22,13 @@ type delivery struct {
 	cancel    workflow.CancelFunc
 }
 
-// moot: the message asks people to act, and for none of its alerts is that needed any more.
+// moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
+// tells of an end, and all of its alerts have opened again.
 func (d *delivery) moot() bool {
-	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Asks)
+	if d.message.Event == alert.EventResolved {
+		return !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return !t.Active() })
+	}
+	return !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -44,13 +48,20 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()
+		asked := r.askMutes(ctx, alerts)
 		r.refreshChannels(ctx)
+		r.learnMutes(ctx, asked, alerts)
 		// A row before a message, as long as the vault answers; and it may answer that somebody was faster.
 		if err := r.recorder.settle(ctx); err != nil {
 			return
 		}
+		hear := hearers()
+		alerts := r.holdBack(ctx, event, ledgerEvent, alerts, hear)
+		if len(alerts) == 0 {
+			return
+		}
 		begun := []*delivery{}
-		for _, key := range hearers() {
+		for _, key := range hear {
 			channel := r.group.Channels[key]
 			for _, recipient := range channel.Recipients {
 				d := &delivery{channel: channel, recipient: recipient, event: ledgerEvent, alerts: alerts}
@@ -79,11 +90,13 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 			return
 		}
 		begun := []*delivery{}
-		for _, told := range toldOf(alerts) {
-			concerned := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
-			d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: string(alert.EventResolved), alerts: concerned}
-			d.message = r.message(alert.EventResolved, d.event, concerned, at)
-			begun = append(begun, d)
+		for _, ending := range endingsOf(alerts) {
+			for _, told := range toldOf(ending.alerts) {
+				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+				d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: ending.ledger, alerts: concerned}
+				d.message = r.message(alert.EventResolved, d.event, concerned, at)
+				begun = append(begun, d)
+			}
 		}
 		r.deliver(ctx, begun, at)
 	})
@@ -229,14 +242,21 @@ func (r *alertRun) count(class activities.Class) {
 // withdraw closes the ledger of a message that is not needed any more. One that was never begun has no
 // ledger to close; one whose outcome nobody knows is not called withdrawn.
 func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
+	if r.withdrawMuted(ctx, d, attempt, uncertain) {
+		return
+	}
+	meanwhile := "the alert was answered"
+	if d.message.Event == alert.EventResolved {
+		meanwhile = "the alert had opened again"
+	}
 	switch {
 	case uncertain:
-		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and "+meanwhile+" before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
 		return
 	}
-	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, meanwhile+" before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.

@@ -32,6 +32,7 @@ const (
 	waitsForAnswer     = "acknowledgement"
 	waitsForResolution = "resolution"
 	waitsForSnooze     = "end of snooze"
+	waitsForUnmute     = "end of a mute"
 	waitsForDelivery   = "delivery"
 	waitsForVault      = "vault"
 	waitsForNothing    = "nothing"

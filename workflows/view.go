@@ -25,8 +25,11 @@ func (r *alertRun) status() alert.GroupStatus {
 func (r *alertRun) waiting() string {
 	switch r.group.Status() {
 	case alert.StatusOpen, alert.StatusEscalated:
-		if r.group.Snoozed() {
+		switch {
+		case r.group.Snoozed():
 			return waitsForSnooze
+		case !r.group.Pages():
+			return waitsForUnmute
 		}
 		return waitsForAnswer
 	case alert.StatusAcknowledged:
@@ -89,6 +92,9 @@ func line(t *alert.Tracked) string {
 	}
 	if !t.SnoozedUntil.IsZero() {
 		parts = append(parts, "snoozed until "+t.SnoozedUntil.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if t.Asks() && t.Mute != nil {
+		parts = append(parts, t.Mute.Reason())
 	}
 	if t.ResolvedBy != "" {
 		parts = append(parts, "resolved by "+t.ResolvedBy)

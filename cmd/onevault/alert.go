@@ -30,7 +30,7 @@ const askBeyond = 10
 func (a *app) alertCommand() *cobra.Command {
 	cmd := noun("alert", "See alerts, take them, put them off, pass them on and end them",
 		a.alertListCommand(), a.alertShowCommand(), a.alertExplainCommand(), a.alertTimelineCommand(),
-		a.alertOpenCommand())
+		a.alertSilenceCommand(), a.alertOpenCommand())
 	for _, v := range verbs {
 		cmd.AddCommand(a.alertActionCommand(v))
 	}
@@ -91,7 +91,11 @@ func (a *app) listAlerts(ctx context.Context, filter vault.AlertFilter) error {
 		return err
 	}
 	now := a.now()
-	if !filter.AsOf.IsZero() {
+	if filter.AsOf.IsZero() {
+		if err := store.AddMutes(ctx, list); err != nil {
+			return err
+		}
+	} else {
 		now = filter.AsOf // ages and what came next are those of then
 		a.note("%s", asOfNote(filter))
 	}
@@ -125,7 +129,11 @@ func (a *app) alertShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showAlert(found, told)
+			shown := []vault.ListedAlert{found}
+			if err := store.AddMutes(cmd.Context(), shown); err != nil {
+				return err
+			}
+			return a.showAlert(shown[0], told)
 		},
 	}
 }

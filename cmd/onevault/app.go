@@ -102,6 +102,7 @@ func (a *app) root() *cobra.Command {
 		a.statementCommand(),
 		a.anomalyCommand(),
 		a.policyCommand(), a.routeCommand(),
+		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

@@ -102,8 +102,14 @@ func controlTable(controls []vault.ListedControl) report.Table {
 	for _, c := range controls {
 		status := complianceCell(c.Status)
 		t.Rows = append(t.Rows, []report.Cell{
-			{Text: c.Control}, {Text: status.Text, Tone: tones[status.Style]}, {Text: c.Severity}, {Text: output.Moment(c.CheckedAt)}, {Text: output.Moment(c.Since)},
-			{Text: c.Title}, {Text: c.Asks}, {Text: cmp.Or(scoreText(c), output.None)},
+			{Text: c.Control},
+			{Text: status.Text, Tone: tones[status.Style]},
+			{Text: c.Severity},
+			{Text: output.Moment(c.CheckedAt)},
+			{Text: output.Moment(c.Since)},
+			{Text: c.Title},
+			{Text: c.Asks},
+			{Text: cmp.Or(scoreText(c), output.None)},
 		})
 	}
 	return t

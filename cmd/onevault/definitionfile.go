@@ -188,7 +188,7 @@ that they began with. What is not in the file is left alone, too, unless --prune
 
 // readDefinitions reads a file, or stdin for "-", and says all that is wrong with its form.
 func (a *app) readDefinitions(name string) ([]definitions.Definition, error) {
-	text, err := a.readFile(name, "onevault definition export")
+	text, err := a.readFile(name, "`onevault definition export > "+name+"` writes one")
 	if err != nil {
 		return nil, err
 	}
@@ -199,8 +199,8 @@ func (a *app) readDefinitions(name string) ([]definitions.Definition, error) {
 	return file, nil
 }
 
-// readFile reads a file of definitions or policies, or stdin for "-"; export is the command that writes one.
-func (a *app) readFile(name, export string) ([]byte, error) {
+// readFile reads a file of definitions, tests or policies, or stdin for "-"; remedy says where to find one.
+func (a *app) readFile(name, remedy string) ([]byte, error) {
 	var (
 		text []byte
 		err  error
@@ -212,7 +212,7 @@ func (a *app) readFile(name, export string) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, &failure{exitNotFound, "there is no file " + name, "`" + export + " > " + name + "` writes one"}
+		return nil, &failure{exitNotFound, "there is no file " + name, remedy}
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	case len(text) > maxFile:

@@ -239,7 +239,7 @@ func samePolicy(a, b vault.PolicySpec) bool {
 }
 
 func (a *app) readPolicies(name string) ([]policies.Policy, error) {
-	text, err := a.readFile(name, "onevault policy export")
+	text, err := a.readFile(name, "`onevault policy export > "+name+"` writes one")
 	if err != nil {
 		return nil, err
 	}

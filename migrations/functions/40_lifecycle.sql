@@ -11,33 +11,48 @@ CREATE OR REPLACE FUNCTION monitoring.alert_transition_allowed(p_from text, p_to
         ('ACKNOWLEDGED', 'OPEN'), ('ACKNOWLEDGED', 'RESOLVED'))
     $$;
 COMMENT ON FUNCTION monitoring.alert_transition_allowed(text, text) IS
-    'The one place that says which change of an alert''s status is legal.';
+    'The one place that says which change of an alert''s status is legal; alert_reopening_allowed adds the one that depends on more than the status.';
+
+CREATE OR REPLACE FUNCTION monitoring.alert_reopening_allowed(
+    p_before monitoring.alert_instance_s, p_after monitoring.alert_instance_s) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT p_before.alert_status = 'RESOLVED' AND p_before.resolved_by = 'condition cleared' AND p_before.changed_via = 'evaluator'
+           AND p_after.alert_status = 'OPEN' AND p_after.changed_via = 'evaluator'
+           AND p_after.reopened_count = coalesce(p_before.reopened_count, 0) + 1
+           AND p_after.reopened_timestamp >= p_before.resolved_timestamp
+    $$;
+COMMENT ON FUNCTION monitoring.alert_reopening_allowed(monitoring.alert_instance_s, monitoring.alert_instance_s) IS
+    'The one way back from RESOLVED to OPEN: the evaluation opens again what its own cleared condition had ended. What a person ended stays ended.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_alert_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_before text;
-    v_known  boolean;
+    v_version monitoring.alert_instance_s;
+    v_before  text;
+    v_known   boolean;
 BEGIN
     IF NEW.load_end_date IS NOT NULL THEN
         RETURN NEW;  -- history, loaded from elsewhere
     END IF;
     -- After t50_keep_one_current_row, which waited for whoever else changes this alert.
-    SELECT s.alert_status INTO v_before
+    SELECT s.* INTO v_version
       FROM monitoring.alert_instance_s s
      WHERE s.alert_instance_hk = NEW.alert_instance_hk AND s.load_date < NEW.load_date
      ORDER BY s.load_date DESC
      LIMIT 1;
     v_known := FOUND;
+    v_before := v_version.alert_status;
     IF NOT v_known AND NEW.alert_status NOT IN ('OPEN', 'SUPPRESSED') THEN
         RAISE EXCEPTION 'alert % cannot begin as %', monitoring.alert_short_id(NEW.alert_instance_hk), NEW.alert_status
             USING ERRCODE = '55000', HINT = 'The first version of an alert is OPEN, or SUPPRESSED.';
     END IF;
-    IF v_before <> NEW.alert_status AND NOT monitoring.alert_transition_allowed(v_before, NEW.alert_status) THEN
+    IF v_before <> NEW.alert_status AND NOT monitoring.alert_transition_allowed(v_before, NEW.alert_status)
+       AND monitoring.alert_reopening_allowed(v_version, NEW) IS NOT TRUE THEN
         RAISE EXCEPTION 'alert % is % and cannot become %', monitoring.alert_short_id(NEW.alert_instance_hk), v_before, NEW.alert_status
             USING ERRCODE = '55000',
-                  HINT = CASE v_before WHEN 'RESOLVED' THEN 'A resolved alert stays resolved; what fires again is a new alert.'
+                  HINT = CASE v_before WHEN 'RESOLVED' THEN 'A resolved alert stays resolved; what fires again is a new alert, or within reopen_minutes the evaluation goes on with this one.'
                          ELSE 'Use monitoring.acknowledge_alert() and monitoring.resolve_alert(); they tell the alert''s workflow, too.' END;
     END IF;
     RETURN NEW;
@@ -302,7 +317,7 @@ BEGIN
         RAISE WARNING '%', v_result.message;
         RETURN false;
     END IF;
-    PERFORM monitoring.tell_workflow(CASE p_status WHEN 'OPEN' THEN 'REOPENED' ELSE p_status END, p_alert_instance_hk,
+    PERFORM monitoring.tell_workflow(CASE p_status WHEN 'OPEN' THEN 'UNACKNOWLEDGED' ELSE p_status END, p_alert_instance_hk,
         p_details || jsonb_build_object('actor', p_actor, 'via', v_via, 'notes', p_notes, 'at', v_at));
     RETURN true;
 END
@@ -411,7 +426,7 @@ BEGIN
                     v_change ->> 'actor', v_change ->> 'via', v_change ->> 'notes');
             ELSE
                 v_result := monitoring.change_alert_state(
-                    v_hk, CASE v_change ->> 'change' WHEN 'REOPENED' THEN 'OPEN' ELSE v_change ->> 'change' END,
+                    v_hk, CASE v_change ->> 'change' WHEN 'UNACKNOWLEDGED' THEN 'OPEN' ELSE v_change ->> 'change' END,
                     (v_change ->> 'at')::timestamptz, v_change ->> 'actor', v_change ->> 'via', v_change ->> 'notes',
                     (v_change ->> 'level')::integer, v_change);
             END IF;
@@ -422,7 +437,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.record_alert_changes(jsonb) IS
-    'Writes the changes that an alert''s workflow made, in order: [{alert_key, change: OPEN|ACKNOWLEDGED|REOPENED|SNOOZED|ESCALATED|RESOLVED|NOTIFIED, at, ...}]. Answers for each change of status what stands now.';
+    'Writes the changes that an alert''s workflow made, in order: [{alert_key, change: OPEN|ACKNOWLEDGED|UNACKNOWLEDGED|SNOOZED|ESCALATED|RESOLVED|NOTIFIED, at, ...}]. Answers for each change of status what stands now.';
 
 CREATE OR REPLACE FUNCTION monitoring.notification_key(p_alert_key text, p_channel_key text, p_recipient text, p_event text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

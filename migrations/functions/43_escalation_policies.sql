@@ -170,7 +170,7 @@ COMMENT ON FUNCTION monitoring.escalation_policy_of(monitoring.alert_definition_
 CREATE OR REPLACE FUNCTION monitoring.escalation_policy_of_alert(p_alert_instance_hk bytea) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
-    SELECT monitoring.escalation_policy_of(d, s.triggered_timestamp)
+    SELECT monitoring.escalation_policy_of(d, coalesce(s.reopened_timestamp, s.triggered_timestamp))
       FROM monitoring.alert_instance_h h
       JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
       JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk
@@ -179,4 +179,4 @@ CREATE OR REPLACE FUNCTION monitoring.escalation_policy_of_alert(p_alert_instanc
      LIMIT 1
     $$;
 COMMENT ON FUNCTION monitoring.escalation_policy_of_alert(bytea) IS
-    'The escalation policy that an alert follows: that of its definition, both as they were when it fired.';
+    'The escalation policy that an alert follows: that of its definition, both as they were when it fired, or fired again.';

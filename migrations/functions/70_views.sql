@@ -66,8 +66,9 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.ale
        d.condition_logic, d.threshold_value, d.threshold_operator, d.runbook_url,
        d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes,
        monitoring.alert_group_key(dh.alert_definition_bk, h.target_name, h.tenant_hk) AS workflow_id,
-       d.runbook, s.acknowledged_until, s.snoozed_until, s.false_positive,
-       monitoring.escalation_policy_of(d.whole, s.triggered_timestamp) AS policy
+       d.runbook, s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason,
+       s.acknowledged_until, s.snoozed_until, s.false_positive,
+       monitoring.escalation_policy_of(d.whole, coalesce(s.reopened_timestamp, s.triggered_timestamp)) AS policy
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh USING (alert_definition_hk)

@@ -1,5 +1,6 @@
 -- Every alert that needs a workflow and whose opening was relayed a while ago; the shape of an outbox row.
-SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
+SELECT 0::bigint, 'FIRED', jsonb_strip_nulls(jsonb_build_object('at', coalesce(a.reopened_timestamp, a.triggered_timestamp),
+           'reopened', a.reopened_count, 'flapping_since', a.flapping_since, 'flapping_reason', a.flapping_reason)),
        a.alert_instance_bk, a.short_id, a.target_name, coalesce(a.tenant, ''), a.alert_status, a.escalation_level,
        a.trigger_value::float8, coalesce(a.metric_unit, ''), a.triggered_timestamp,
        a.acknowledged_timestamp, coalesce(a.acknowledged_by, ''), a.resolved_timestamp, coalesce(a.resolved_by, ''),

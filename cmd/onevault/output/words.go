@@ -52,7 +52,7 @@ func Number(value *float64, unit string) string {
 		return decimal(*value) + "s"
 	case "ms", "milliseconds":
 		return decimal(*value) + "ms"
-	case "bytes":
+	case "bytes", "b":
 		return binary(*value)
 	case "", "count", "bool", "ratio", "connections":
 		return decimal(*value)
