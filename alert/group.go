@@ -17,6 +17,8 @@ type Channel struct {
 	Recipients    []string        `json:"recipients"`
 	RetryAttempts int             `json:"retry_attempts"` // retries after the first attempt
 	RetryDelay    time.Duration   `json:"retry_delay"`
+	// PerAlert: each alert is a message of its own, also where many fire together.
+	PerAlert bool `json:"per_alert,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.
@@ -39,7 +41,8 @@ type Transition struct {
 	Actor string         `json:"actor,omitempty"`
 	Via   string         `json:"via,omitempty"`
 	Notes string         `json:"notes,omitempty"`
-	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known.
+	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known. Of
+	// many that come together the first of each version brings them.
 	Definition *Definition `json:"definition,omitempty"`
 	Channels   []Channel   `json:"channels,omitempty"`
 	// Recorded says that the vault holds the fact already.

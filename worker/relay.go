@@ -18,7 +18,7 @@ import (
 
 const (
 	pollEvery  = time.Second      // certainty, where LISTEN is only speed
-	relayBatch = 1000             // rows per round
+	relayBatch = alert.MaxSeen    // rows per round: a storm is told in one message
 	adoptEvery = 15 * time.Second // how often alerts without a workflow are looked for
 )
 
@@ -273,7 +273,10 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 	input := activities.BringTransitionsInput{
 		WorkflowID: group.workflowID, Target: first.Alert.Target, Tenant: first.Alert.Tenant, Definition: first.Definition.Key,
 	}
-	var channels []alert.Channel
+	var (
+		channels []alert.Channel
+		told     alert.Definition // the version that the transitions name already
+	)
 	for _, row := range group.rows {
 		if row.Kind == alert.TransitionFired && row.Alert.Status == alert.StatusResolved {
 			continue // over before anybody was told: nobody needs a page any more
@@ -285,7 +288,13 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 			}
 			channels = list
 		}
-		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels))
+		transition := transitionOf(row, channels)
+		if row.Kind == alert.TransitionFired && row.Definition.Version.Equal(told.Version) {
+			transition.Definition, transition.Channels = nil, nil // the first one brought them
+		} else if row.Kind == alert.TransitionFired {
+			told = row.Definition
+		}
+		input.Transitions.Items = append(input.Transitions.Items, transition)
 	}
 	if len(input.Transitions.Items) == 0 {
 		return false, nil
