@@ -23,6 +23,13 @@ const ledgerBudget = time.Second
 // killed worker is noticed in seconds.
 const heartbeatEvery = time.Second
 
+// deliveredBefore is the proof of what is not sent because the ledger holds it as delivered.
+const deliveredBefore = "delivered by an earlier attempt"
+
+// maxContents is how many entries of one message keep its text: those of the alerts that a person is shown by
+// name. The others have the same delivery key.
+const maxContents = 20
+
 // Notifications are the activities that reach people.
 type Notifications struct {
 	Vault    *vault.Store
@@ -79,7 +86,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 		out.Entries = append(out.Entries, intents...)
 	case finding == vault.FindingDelivered:
 		out.Final = true
-		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: "delivered by an earlier attempt"}
+		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore}
 		return out, nil
 	case finding == vault.FindingUnknownOutcome:
 		out.PossibleDuplicate = true
@@ -101,16 +108,22 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 }
 
 func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+	in.Message = message
 	channel, err := n.Channels.Open(ctx, in.Channel)
-	if err != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
+	return sendOpened(ctx, channel, err, in)
+}
+
+// sendOpened makes the request, on a channel that could be opened.
+func sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) notify.Receipt {
+	if misconfigured != nil {
+		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
 		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return channel.Send(ctx, in.Recipient, message)
+	return channel.Send(ctx, in.Recipient, in.Message)
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
@@ -177,7 +190,10 @@ func outcomesOf(in SendNotificationInput, out SendNotificationOutput, at time.Ti
 	for i := range entries {
 		e := &entries[i]
 		e.Class, e.Reason, e.Proof = string(out.Receipt.Class), out.Receipt.Reason, out.Receipt.Proof
-		e.ExternalID, e.Content = out.Receipt.ExternalID, out.Receipt.Content
+		e.ExternalID = out.Receipt.ExternalID
+		if i < maxContents {
+			e.Content = out.Receipt.Content
+		}
 		e.DurationMS = out.Receipt.Duration.Milliseconds()
 		e.PossibleDuplicate = out.PossibleDuplicate
 	}

@@ -1,0 +1,138 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"onevault/activities"
+	"onevault/alert"
+)
+
+// eachBatch is how many alerts one activity tells of, on a channel that wants a message for each.
+const eachBatch = 500
+
+// deliveries are the messages that tell one recipient of alerts: one about all of them, or batches of single ones.
+func (r *alertRun) deliveries(channel alert.Channel, recipient string, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, at time.Time) []*delivery {
+	size := len(alerts)
+	if channel.PerAlert && len(alerts) > 1 {
+		size = eachBatch
+	}
+	var begun []*delivery
+	for batch := range slices.Chunk(alerts, max(size, 1)) {
+		d := &delivery{channel: channel, recipient: recipient, event: ledgerEvent, alerts: batch}
+		d.message = r.message(event, ledgerEvent, batch, at)
+		begun = append(begun, d)
+	}
+	return begun
+}
+
+// each: the alerts of the delivery go out one by one.
+func (d *delivery) each() bool { return d.channel.PerAlert && len(d.alerts) > 1 }
+
+// attemptsEach is attempts for a delivery whose alerts go out one by one. It returns those whose message was
+// accepted.
+func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*alert.Tracked) {
+	var (
+		left      = d.alerts
+		doubtful  []string
+		tried     = map[string]bool{}
+		last      activities.Receipt
+		uncertain bool
+	)
+	for attempt := 0; ; attempt++ {
+		if d.message.Event != alert.EventResolved {
+			answered := slices.DeleteFunc(slices.Clone(left), (*alert.Tracked).Asks)
+			r.withdrawEach(ctx, d, answered, attempt, tried, last, uncertain)
+			left = slices.DeleteFunc(slices.Clone(left), func(t *alert.Tracked) bool { return !t.Asks() })
+		}
+		if len(left) == 0 {
+			return accepted
+		}
+		out, err := r.sendEach(ctx, d, left, attempt, uncertain, doubtful)
+		if temporal.IsCanceledError(err) {
+			r.withdrawEach(ctx, d, left, attempt, tried, last, uncertain)
+			return accepted
+		}
+		if err != nil {
+			// As for a single message: once more, flagged; a second death leaves it uncertain. What the first one
+			// delivered the ledger knows.
+			if uncertain {
+				r.giveUp(ctx, &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: left}, attempt, err)
+				return accepted
+			}
+			uncertain = true
+			attempt--
+			continue
+		}
+		r.recorder.ledger(out.Entries...)
+		accepted = append(accepted, r.note(d, left, out)...)
+		left, doubtful, last = keep(left, out.Again), out.Doubtful, out.Receipt
+		for _, key := range out.Tried {
+			tried[key] = true
+		}
+		if len(left) == 0 {
+			return accepted
+		}
+		wait := pause(d.channel, activities.Receipt{RetryAfter: out.RetryAfter})
+		if err := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
+			r.withdrawEach(ctx, d, left, attempt, tried, last, uncertain)
+			return accepted
+		}
+	}
+}
+
+// note remembers who was told, or may have been, and returns the alerts whose message was accepted.
+func (r *alertRun) note(d *delivery, sent []*alert.Tracked, out activities.SendEachOutput) []*alert.Tracked {
+	recipient := alert.Recipient{Channel: d.channel.Key, Address: d.recipient}
+	delivered := keep(sent, out.Delivered)
+	for _, t := range slices.Concat(delivered, keep(sent, out.Unknown)) {
+		t.Tell(recipient)
+	}
+	r.group.Delivered += len(out.Delivered)
+	r.group.Failed += len(out.Failed)
+	return delivered
+}
+
+// keep returns those of some alerts that keys name.
+func keep(alerts []*alert.Tracked, keys []string) []*alert.Tracked {
+	named := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		named[key] = true
+	}
+	return slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !named[t.Key] })
+}
+
+// withdrawEach closes the ledger of messages that are not needed any more, as far as one was begun.
+func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempt int, tried map[string]bool, last activities.Receipt, uncertain bool) {
+	begun := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !uncertain && !tried[t.Key] })
+	if len(begun) == 0 {
+		return
+	}
+	withdrawn := &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: begun}
+	r.withdraw(ctx, withdrawn, attempt, activities.SendNotificationOutput{Receipt: last}, uncertain)
+}
+
+func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tracked, attempt int, uncertain bool, doubtful []string) (activities.SendEachOutput, error) {
+	var (
+		notifications *activities.Notifications
+		out           activities.SendEachOutput
+	)
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 10 * time.Minute, // each message has its own; a dead worker is noticed by its heartbeat
+		HeartbeatTimeout:    5 * time.Second,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:             string(d.message.Event) + " to " + d.channel.Key + ", one by one",
+		Priority:            temporal.Priority{PriorityKey: 5 - r.group.Definition.Severity.Rank()},
+	})
+	message := d.message
+	message.Alerts = alert.WorstFirst(left)
+	err := workflow.ExecuteActivity(ctx, notifications.SendEach, activities.SendEachInput{
+		Channel: d.channel, Recipient: d.recipient, Message: message, Event: d.event, Attempt: attempt,
+		Uncertain: uncertain, Doubtful: doubtful, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
+	}).Get(ctx, &out)
+	return out, err
+}
