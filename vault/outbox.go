@@ -21,6 +21,9 @@ var outboxUnrelayed string
 //go:embed sql/alerts_active.sql
 var alertsActive string
 
+//go:embed sql/groups_active.sql
+var groupsActive string
+
 // OutboxRow is one fact about an alert on its way to the alert's workflow.
 type OutboxRow struct {
 	ID         int64
@@ -129,10 +132,29 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	return r, nil
 }
 
-// Active returns every alert that needs a workflow, in the shape of its opening: what a workflow that was
+// Group is what one workflow carries: the alerts of a definition on a target, of a tenant (hex) or of all.
+type Group struct {
+	Target, Definition, Tenant string
+}
+
+// ActiveGroups returns every group that needs a workflow, the longest open first. It is asked again and again,
+// and says nothing of the alerts themselves, which may be many.
+func (o *Outbox) ActiveGroups(ctx context.Context) ([]Group, error) {
+	rows, err := o.conn.Query(ctx, groupsActive)
+	if err != nil {
+		return nil, fmt.Errorf("read the active groups: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Group])
+	if err != nil {
+		return nil, fmt.Errorf("read the active groups: %w", err)
+	}
+	return list, nil
+}
+
+// Active returns every alert of a group that needs a workflow, in the shape of its opening: what a workflow that was
 // lost with its cluster is started anew with.
-func (o *Outbox) Active(ctx context.Context) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, alertsActive)
+func (o *Outbox) Active(ctx context.Context, g Group) ([]OutboxRow, error) {
+	rows, err := o.conn.Query(ctx, alertsActive, g.Target, g.Definition, g.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("read the active alerts: %w", err)
 	}

@@ -206,22 +206,28 @@ func (r *relay) adoptIncidents(ctx context.Context, outbox *vault.Outbox) error 
 // adopt starts the workflows that active alerts lack: they were terminated, or lost with their cluster.
 // The ledger keeps them from telling anybody the same thing twice.
 func (r *relay) adopt(ctx context.Context, outbox *vault.Outbox) error {
-	rows, err := outbox.Active(ctx)
+	active, err := outbox.ActiveGroups(ctx)
 	if err != nil {
 		return err
 	}
-	for _, group := range groupRows(rows) {
-		running, err := r.isRunning(ctx, group.workflowID)
+	for _, g := range active {
+		running, err := r.isRunning(ctx, workflows.AlertWorkflowID(g.Target, g.Definition, g.Tenant))
 		if err != nil {
 			return err
 		}
 		if running {
 			continue
 		}
-		if _, err := r.bring(ctx, group); err != nil {
+		rows, err := outbox.Active(ctx, g)
+		if err != nil {
 			return err
 		}
-		r.log.Warn("workflow of active alerts was gone and is started again", "workflow_id", group.workflowID, "alerts", len(group.rows))
+		for _, group := range groupRows(rows) {
+			if _, err := r.bring(ctx, group); err != nil {
+				return err
+			}
+			r.log.Warn("workflow of active alerts was gone and is started again", "workflow_id", group.workflowID, "alerts", len(group.rows))
+		}
 	}
 	return nil
 }

@@ -1,4 +1,5 @@
--- Every alert that needs a workflow and whose opening was relayed a while ago; the shape of an outbox row.
+-- Of one group (target, definition, tenant), every alert that needs a workflow and whose opening was relayed a while ago;
+-- the shape of an outbox row.
 SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
        a.alert_instance_bk, a.short_id, a.target_name, coalesce(a.tenant, ''), a.alert_status, a.escalation_level,
        a.trigger_value::float8, coalesce(a.metric_unit, ''), a.triggered_timestamp,
@@ -9,7 +10,8 @@ SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
        a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''), coalesce(a.runbook, ''),
        a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes
   FROM monitoring.alert_current a
- WHERE a.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
+ WHERE a.target_name = $1 AND a.alert_definition_bk = $2 AND coalesce(a.tenant, '') = $3
+   AND a.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
    AND a.triggered_timestamp < statement_timestamp() - interval '10 seconds'
    AND NOT EXISTS (SELECT FROM monitoring.outbox o WHERE o.alert_instance_hk = a.alert_instance_hk AND o.relayed_at IS NULL)
  ORDER BY a.triggered_timestamp
