@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,11 +27,15 @@ type SendEachInput struct {
 	Message   notify.Message `json:"message"` // of all alerts; each gets a copy with itself alone
 	Event     string         `json:"event"`
 	Attempt   int            `json:"attempt"`
-	// Uncertain says that an earlier attempt ended with its worker.
+	// Uncertain says that an earlier attempt ended with its worker while the vault did not take its intents: nobody
+	// knows of which alerts it told. After any other the ledger knows.
 	Uncertain bool `json:"uncertain,omitempty"`
-	// Doubtful are the keys of alerts of which an earlier attempt may have told although it failed.
-	Doubtful    []string `json:"doubtful,omitempty"`
-	LedgerLater bool     `json:"ledger_later,omitempty"`
+	// Doubtful are the keys of alerts of which an earlier attempt may have told although it failed, and Unknown those
+	// whose request got no answer.
+	Doubtful []string `json:"doubtful,omitempty"`
+	Unknown  []string `json:"unknown,omitempty"`
+	// LedgerLater: the vault is not asked, and has everything through the workflow.
+	LedgerLater bool `json:"ledger_later,omitempty"`
 }
 
 // SendEachOutput says what became of the messages, by the keys of their alerts.
@@ -43,7 +48,11 @@ type SendEachOutput struct {
 	Again    []string `json:"again,omitempty"`
 	Doubtful []string `json:"doubtful,omitempty"`
 	// Tried are those among Again that this attempt came to.
-	Tried      []string            `json:"tried,omitempty"`
+	Tried []string `json:"tried,omitempty"`
+	// VaultSilent: the vault did not take the intents, and what is in Again was not begun. The workflow notes that the
+	// ledger comes later before anything is sent without one.
+	VaultSilent bool `json:"vault_silent,omitempty"`
+
 	Receipt    notify.Receipt      `json:"receipt"` // the last that asks for another attempt
 	RetryAfter time.Duration       `json:"retry_after,omitempty"`
 	Entries    []vault.LedgerEntry `json:"entries,omitempty"` // that the vault could not take in time
@@ -61,12 +70,30 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 
 	out := SendEachOutput{}
 	channel, misconfigured := n.Channels.Open(ctx, in.Channel)
+	in.Message.UIURL = n.uiLink(in.Message.WorkflowID)
 	left := in.Message.Alerts
 	for len(left) > 0 && cancelled.Err() == nil {
 		batch := left[:min(len(left), perIntent)]
+		at := time.Now().UTC().Truncate(time.Microsecond)
+		attempts, intents := in.each(batch, at)
+		begun, err := n.beginEach(ctx, in, intents)
+		if err != nil {
+			n.Log.WarnContext(ctx, "intents not recorded yet", "channel", in.Channel.Key, "messages", len(left), "error", err)
+			out.VaultSilent = true
+			break
+		}
 		left = left[len(batch):]
 		delivered := len(out.Delivered)
-		n.sendBatch(ctx, in, batch, channel, misconfigured, &out)
+		outcomes := sendBatch(ctx, attempts, at, begun, channel, misconfigured, &out)
+		if in.LedgerLater {
+			out.Entries = append(out.Entries, intents...)
+		}
+		if err := n.finishEach(ctx, in, outcomes); err != nil {
+			out.Entries = append(out.Entries, outcomes...)
+			if !in.LedgerLater {
+				n.Log.WarnContext(ctx, "outcomes not recorded yet", "channel", in.Channel.Key, "messages", len(outcomes), "error", err)
+			}
+		}
 		if len(out.Delivered) == delivered && len(out.Again) > 0 {
 			break
 		}
@@ -77,63 +104,50 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 	return out, nil
 }
 
-// single is the attempt at the message about one alert of several.
-func (in SendEachInput) single(a alert.Alert, doubtful map[string]bool) SendNotificationInput {
-	one := SendNotificationInput{
-		Channel: in.Channel, Recipient: in.Recipient, Message: in.Message, Event: in.Event, Attempt: in.Attempt,
-		Uncertain: in.Uncertain, PossibleDuplicate: doubtful[a.Key], LedgerLater: in.LedgerLater,
+// each makes the attempts at the messages about single alerts, and their intents.
+func (in SendEachInput) each(batch []alert.Alert, at time.Time) (attempts []SendNotificationInput, intents []vault.LedgerEntry) {
+	for _, a := range batch {
+		one := SendNotificationInput{
+			Channel: in.Channel, Recipient: in.Recipient, Message: in.Message, Event: in.Event, Attempt: in.Attempt,
+			Uncertain: in.Uncertain || slices.Contains(in.Unknown, a.Key), PossibleDuplicate: slices.Contains(in.Doubtful, a.Key),
+		}
+		one.Message.Key, one.Message.Alerts = a.Key+"/"+in.Event, []alert.Alert{a}
+		attempts = append(attempts, one)
+		intents = append(intents, entriesOf(one, "PENDING", at)...)
 	}
-	one.Message.Key, one.Message.Alerts = a.Key+"/"+in.Event, []alert.Alert{a}
-	return one
+	return attempts, intents
 }
 
-func (n *Notifications) sendBatch(ctx context.Context, in SendEachInput, batch []alert.Alert, channel notify.Channel, misconfigured error, out *SendEachOutput) {
-	doubtful := map[string]bool{}
-	for _, key := range in.Doubtful {
-		doubtful[key] = true
-	}
-	at := time.Now().UTC().Truncate(time.Microsecond)
-	attempts := make([]SendNotificationInput, len(batch))
-	var intents []vault.LedgerEntry
-	for i, a := range batch {
-		attempts[i] = in.single(a, doubtful)
-		intents = append(intents, entriesOf(attempts[i], "PENDING", at)...)
-	}
-	begun, err := n.beginEach(ctx, in, intents)
-	if err != nil {
-		n.Log.WarnContext(ctx, "intents not recorded yet", "channel", in.Channel.Key, "messages", len(intents), "error", err)
-		out.Entries = append(out.Entries, intents...)
-	}
-
-	results := make([]SendNotificationOutput, len(batch))
-	sendAll(len(batch), func(i int) {
-		one, result := attempts[i], &results[i]
-		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
-		if err == nil {
+// sendBatch sends what the ledger does not hold as delivered, and returns the outcomes for it. begun is empty where
+// the vault was not asked.
+func sendBatch(ctx context.Context, attempts []SendNotificationInput, at time.Time, begun []vault.Begun,
+	channel notify.Channel, misconfigured error, out *SendEachOutput,
+) []vault.LedgerEntry {
+	results := make([]SendNotificationOutput, len(attempts))
+	sendAll(len(attempts), func(i int) {
+		one, result := &attempts[i], &results[i]
+		if len(begun) > 0 {
 			if begun[i].Finding == vault.FindingDelivered {
 				result.Final, result.Receipt = true, notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore}
 				return
 			}
-			result.PossibleDuplicate = result.PossibleDuplicate || begun[i].PossibleDuplicate
+			one.Uncertain = one.Uncertain || begun[i].Finding == vault.FindingUnknownOutcome
+			one.PossibleDuplicate = one.PossibleDuplicate || begun[i].PossibleDuplicate
 		}
+		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
-		one.Message.UIURL = n.uiLink(one.Message.WorkflowID)
-		result.Receipt = sendOpened(ctx, channel, misconfigured, one)
-		result.Final = isFinal(one, result.Receipt.Class)
+		result.Receipt = sendOpened(ctx, channel, misconfigured, *one)
+		result.Final = isFinal(*one, result.Receipt.Class)
 		result.MayHaveArrived = mayHaveArrived(one.Channel, result.Receipt.Class)
 	})
-
 	var outcomes []vault.LedgerEntry
 	for i, result := range results {
-		out.sort(batch[i].Key, result)
+		out.sort(attempts[i].Message.Alerts[0].Key, result)
 		if result.Receipt.Proof != deliveredBefore {
 			outcomes = append(outcomes, outcomesOf(attempts[i], result, at)...)
 		}
 	}
-	if err := n.finishEach(ctx, in, outcomes); err != nil {
-		n.Log.WarnContext(ctx, "outcomes not recorded yet", "channel", in.Channel.Key, "messages", len(outcomes), "error", err)
-		out.Entries = append(out.Entries, outcomes...)
-	}
+	return outcomes
 }
 
 // sort notes what became of the message about an alert.
@@ -158,7 +172,7 @@ func (out *SendEachOutput) sort(key string, result SendNotificationOutput) {
 
 func (n *Notifications) beginEach(ctx context.Context, in SendEachInput, intents []vault.LedgerEntry) ([]vault.Begun, error) {
 	if in.LedgerLater {
-		return nil, errLedgerLater
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()

@@ -14,6 +14,9 @@ import (
 // eachBatch is how many alerts one activity tells of, on a channel that wants a message for each.
 const eachBatch = 500
 
+// maxDeaths is how many workers one such activity may take with it.
+const maxDeaths = 5
+
 // deliveries are the messages that tell one recipient of alerts: one about all of them, or batches of single ones.
 func (r *alertRun) deliveries(channel alert.Channel, recipient string, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, at time.Time) []*delivery {
 	size := len(alerts)
@@ -36,49 +39,57 @@ func (d *delivery) each() bool { return d.channel.PerAlert && len(d.alerts) > 1 
 // accepted.
 func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*alert.Tracked) {
 	var (
-		left      = d.alerts
-		doubtful  []string
-		tried     = map[string]bool{}
-		last      activities.Receipt
-		uncertain bool
+		left     = d.alerts
+		tried    = map[string]bool{}
+		in       activities.SendEachInput // what earlier attempts leave to the next
+		last     activities.Receipt
+		deaths   int
+		unproven bool // an attempt ended without an answer
 	)
 	for attempt := 0; ; attempt++ {
 		if d.message.Event != alert.EventResolved {
 			answered := slices.DeleteFunc(slices.Clone(left), (*alert.Tracked).Asks)
-			r.withdrawEach(ctx, d, answered, attempt, tried, last, uncertain)
+			r.withdrawEach(ctx, d, answered, attempt, tried, last, unproven)
 			left = slices.DeleteFunc(slices.Clone(left), func(t *alert.Tracked) bool { return !t.Asks() })
 		}
 		if len(left) == 0 {
 			return accepted
 		}
-		out, err := r.sendEach(ctx, d, left, attempt, uncertain, doubtful)
+		in.Attempt, in.LedgerLater = attempt, in.LedgerLater || r.recorder.late || r.recorder.unwrittenEntries > 0
+		out, err := r.sendEach(ctx, d, left, in)
 		if temporal.IsCanceledError(err) {
-			r.withdrawEach(ctx, d, left, attempt, tried, last, uncertain)
+			r.withdrawEach(ctx, d, left, attempt, tried, last, unproven)
 			return accepted
 		}
 		if err != nil {
-			// As for a single message: once more, flagged; a second death leaves it uncertain. What the first one
-			// delivered the ledger knows.
-			if uncertain {
+			// The worker died. What it had sent the ledger knows, so that the rest can be tried again; without the ledger
+			// once more, as for a single message.
+			if deaths++; deaths > maxDeaths || deaths > 1 && in.LedgerLater {
 				r.giveUp(ctx, &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: left}, attempt, err)
 				return accepted
 			}
-			uncertain = true
+			unproven, in.Uncertain = true, in.Uncertain || in.LedgerLater
 			attempt--
 			continue
 		}
 		r.recorder.ledger(out.Entries...)
 		accepted = append(accepted, r.note(d, left, out)...)
-		left, doubtful, last = keep(left, out.Again), out.Doubtful, out.Receipt
+		left, last, in.Doubtful = keep(left, out.Again), out.Receipt, out.Doubtful
+		in.Unknown = append(in.Unknown, out.Unknown...)
 		for _, key := range out.Tried {
 			tried[key] = true
+		}
+		if out.VaultSilent {
+			in.LedgerLater = true
+			attempt--
+			continue
 		}
 		if len(left) == 0 {
 			return accepted
 		}
 		wait := pause(d.channel, activities.Receipt{RetryAfter: out.RetryAfter})
 		if err := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
-			r.withdrawEach(ctx, d, left, attempt, tried, last, uncertain)
+			r.withdrawEach(ctx, d, left, attempt, tried, last, unproven)
 			return accepted
 		}
 	}
@@ -115,7 +126,7 @@ func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*ale
 	r.withdraw(ctx, withdrawn, attempt, activities.SendNotificationOutput{Receipt: last}, uncertain)
 }
 
-func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tracked, attempt int, uncertain bool, doubtful []string) (activities.SendEachOutput, error) {
+func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tracked, in activities.SendEachInput) (activities.SendEachOutput, error) {
 	var (
 		notifications *activities.Notifications
 		out           activities.SendEachOutput
@@ -128,11 +139,9 @@ func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tra
 		Summary:             string(d.message.Event) + " to " + d.channel.Key + ", one by one",
 		Priority:            temporal.Priority{PriorityKey: 5 - r.group.Definition.Severity.Rank()},
 	})
-	message := d.message
-	message.Alerts = alert.WorstFirst(left)
-	err := workflow.ExecuteActivity(ctx, notifications.SendEach, activities.SendEachInput{
-		Channel: d.channel, Recipient: d.recipient, Message: message, Event: d.event, Attempt: attempt,
-		Uncertain: uncertain, Doubtful: doubtful, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
-	}).Get(ctx, &out)
+	in.Channel, in.Recipient, in.Event = d.channel, d.recipient, d.event
+	in.Message = d.message
+	in.Message.Alerts = alert.WorstFirst(left)
+	err := workflow.ExecuteActivity(ctx, notifications.SendEach, in).Get(ctx, &out)
 	return out, err
 }
