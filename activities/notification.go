@@ -152,7 +152,45 @@ func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, int
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
-	return n.Vault.BeginNotifications(ctx, intents)
+	parts := slices.Collect(slices.Chunk(intents, perWrite))
+	findings := make([]vault.Finding, len(parts))
+	err := inParallel(len(parts), func(i int) (err error) {
+		findings[i], err = n.Vault.BeginNotifications(ctx, parts[i])
+		return err
+	})
+	return joined(findings), err
+}
+
+// joined is what the ledger knows of a message by what it knows of its parts: delivered only when all are, since to
+// hear twice of one alert is better than never of another.
+func joined(findings []vault.Finding) vault.Finding {
+	findings = slices.Compact(findings)
+	switch len(findings) {
+	case 0:
+		return vault.FindingNew
+	case 1:
+		return findings[0]
+	}
+	return vault.FindingUnknownOutcome
+}
+
+const (
+	// perWrite is how many entries of the ledger go into one transaction, and writers how many are under way at a
+	// time: a message about thousands is not to wait for one processor of the vault's.
+	perWrite = 500
+	writers  = 4
+)
+
+// inParallel does so many writes, and returns the first error in their order.
+func inParallel(n int, write func(i int) error) error {
+	errs := make([]error, n)
+	spread(n, writers, func(i int) { errs[i] = write(i) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *Notifications) finish(ctx context.Context, in SendNotificationInput, outcomes []vault.LedgerEntry) error {
@@ -161,8 +199,11 @@ func (n *Notifications) finish(ctx context.Context, in SendNotificationInput, ou
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
-	_, err := n.Vault.RecordHistory(ctx, nil, outcomes)
-	return err
+	parts := slices.Collect(slices.Chunk(outcomes, perWrite))
+	return inParallel(len(parts), func(i int) error {
+		_, err := n.Vault.RecordHistory(ctx, nil, parts[i])
+		return err
+	})
 }
 
 // entriesOf makes one entry per alert that the message tells of; at is when the attempt began.

@@ -124,7 +124,7 @@ func sendBatch(ctx context.Context, attempts []SendNotificationInput, at time.Ti
 	channel notify.Channel, misconfigured error, out *SendEachOutput,
 ) []vault.LedgerEntry {
 	results := make([]SendNotificationOutput, len(attempts))
-	sendAll(len(attempts), func(i int) {
+	spread(len(attempts), perChannel, func(i int) {
 		one, result := &attempts[i], &results[i]
 		if len(begun) > 0 {
 			if begun[i].Finding == vault.FindingDelivered {
@@ -192,13 +192,13 @@ func (n *Notifications) finishEach(ctx context.Context, in SendEachInput, outcom
 	return err
 }
 
-// sendAll does so many pieces of work, a bounded number at a time.
-func sendAll(n int, do func(i int)) {
+// spread does n pieces of work, so many at a time.
+func spread(n, atATime int, do func(i int)) {
 	var (
 		next    atomic.Int64
 		senders sync.WaitGroup
 	)
-	for range min(n, perChannel) {
+	for range min(n, atATime) {
 		senders.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)

@@ -56,6 +56,8 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 			return accepted
 		}
 		in.Attempt, in.LedgerLater = attempt, in.LedgerLater || r.recorder.late || r.recorder.unwrittenEntries > 0
+		// Of what a dead worker sent the ledger would know, if it were asked.
+		in.Uncertain = in.Uncertain || deaths > 0 && in.LedgerLater
 		out, err := r.sendEach(ctx, d, left, in)
 		if temporal.IsCanceledError(err) {
 			r.withdrawEach(ctx, d, left, attempt, tried, last, unproven)
@@ -68,7 +70,7 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 				r.giveUp(ctx, &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: left}, attempt, err)
 				return accepted
 			}
-			unproven, in.Uncertain = true, in.Uncertain || in.LedgerLater
+			unproven = true
 			attempt--
 			continue
 		}

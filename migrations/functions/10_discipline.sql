@@ -336,7 +336,9 @@ BEGIN
          WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relname ~ '_[hl]$'
     LOOP
         PERFORM monitoring.put_trigger(v_hub.table_name, 't50_skip_known_key', 'BEFORE INSERT',
-            format('ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.key_column));
+            CASE WHEN to_regprocedure(format('monitoring.skip_known_%s()', v_hub.table_name)) IS NOT NULL
+            THEN format('ROW EXECUTE FUNCTION monitoring.skip_known_%s()', v_hub.table_name)
+            ELSE format('ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.key_column) END);
         PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_change', 'BEFORE DELETE OR UPDATE',
             'ROW EXECUTE FUNCTION monitoring.refuse_change()');
         PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_truncate', 'BEFORE TRUNCATE',

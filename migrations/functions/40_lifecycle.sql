@@ -53,12 +53,16 @@ CREATE OR REPLACE TRIGGER t55_check_alert_transition BEFORE INSERT ON monitoring
 CREATE OR REPLACE FUNCTION monitoring.short_code(p_hash_key bytea) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    -- Crockford's base 32 of the first 40 bits: no I, L, O, U, so it can be read out on a telephone.
-    SELECT string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((bits >> (35 - 5 * i)) & 31)::integer + 1, 1), '' ORDER BY i)
-      FROM (SELECT (get_byte(p_hash_key, 0)::bigint << 32) | (get_byte(p_hash_key, 1)::bigint << 24)
-                 | (get_byte(p_hash_key, 2)::bigint << 16) | (get_byte(p_hash_key, 3)::bigint << 8)
-                 | get_byte(p_hash_key, 4)::bigint AS bits) AS head,
-           generate_series(0, 7) AS i
+    -- Crockford's base 32 of the first 40 bits: no I, L, O, U, so it can be read out on a telephone. Written out, because
+    -- it is a key of an index, and a query would cost more than the rest of a new row.
+    SELECT substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 0) >> 3) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 0) & 7) << 2 | get_byte(p_hash_key, 1) >> 6) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 1) >> 1 & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 1) & 1) << 4 | get_byte(p_hash_key, 2) >> 4) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 2) & 15) << 1 | get_byte(p_hash_key, 3) >> 7) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 3) >> 2 & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 3) & 3) << 3 | get_byte(p_hash_key, 4) >> 5) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 4) & 31) + 1, 1)
     $$;
 COMMENT ON FUNCTION monitoring.short_code(bytea) IS 'Eight characters of Crockford''s base 32 from the head of a hash key.';
 
@@ -341,6 +345,10 @@ COMMENT ON FUNCTION monitoring.send_alert_notifications(bytea) IS
 
 CREATE OR REPLACE FUNCTION monitoring.count_notifications(p_changes jsonb) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
     AS $$
 DECLARE
     v_hks    bytea[];
@@ -437,8 +445,13 @@ COMMENT ON FUNCTION monitoring.notification_key(text, text, text, text) IS
 CREATE OR REPLACE FUNCTION monitoring.ledger_keys(p_entries jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT array_agg(monitoring.notification_key(e ->> 'alert_key', e ->> 'channel_key', e ->> 'recipient', e ->> 'event') ORDER BY o)
+    -- As monitoring.notification_key makes them; what the entries of one message share is built once.
+    SELECT array_agg('NOTIF||' || encode(sha256(convert_to(util.bk(u.e ->> 'alert_key') || '||' || shared.bk, 'UTF8')), 'hex') ORDER BY u.o)
       FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o)
+      JOIN (SELECT d.channel, d.recipient, d.event, util.bk(d.channel, d.recipient, d.event) AS bk
+              FROM (SELECT DISTINCT e ->> 'channel_key' AS channel, e ->> 'recipient' AS recipient, e ->> 'event' AS event
+                      FROM jsonb_array_elements(p_entries) AS e) AS d) AS shared
+        ON shared.channel = u.e ->> 'channel_key' AND shared.recipient = u.e ->> 'recipient' AND shared.event = u.e ->> 'event'
     $$;
 COMMENT ON FUNCTION monitoring.ledger_keys(jsonb) IS 'The business keys of the notifications that entries of the ledger are about, in their order.';
 
@@ -455,11 +468,17 @@ COMMENT ON FUNCTION monitoring.hold_ledger(text[]) IS 'Keeps other writers of th
 
 CREATE OR REPLACE FUNCTION monitoring.write_ledger(p_keys text[], p_entries jsonb[]) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
     AS $$
 DECLARE
     v_hks    bytea[];
     v_rounds bigint[];
 BEGIN
+    -- Row by row by the index, whatever the statistics of the moment say: a session keeps its plans, and one that was made
+    -- for a small ledger would compare each entry with each row.
     -- Of several versions of one notification each sees the one before: one round for each.
     SELECT array_agg(k.hk ORDER BY k.o), array_agg(k.round ORDER BY k.o) INTO v_hks, v_rounds
       FROM (SELECT u.o, util.hash_binary(u.bk) AS hk, row_number() OVER (PARTITION BY u.bk ORDER BY u.o) AS round
@@ -525,6 +544,10 @@ COMMENT ON FUNCTION monitoring.record_notification(jsonb) IS 'Writes one version
 CREATE OR REPLACE FUNCTION monitoring.begin_each_notification(p_entries jsonb)
     RETURNS TABLE (alert_key text, finding text, possible_duplicate boolean)
     LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
     AS $$
 #variable_conflict use_column
 DECLARE

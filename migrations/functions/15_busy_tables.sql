@@ -1,6 +1,9 @@
--- The two satellites that a storm of alerts writes by the thousand. What monitoring.keep_one_current_row() does
--- for any satellite it plans anew for each row, which is two thirds of what a row costs; here the same
--- statements are written out. enforce_discipline() prefers these where they exist.
+-- The hubs and satellites that a storm of alerts writes by the thousand. What monitoring.keep_one_current_row() and
+-- skip_known_key() do for any table they plan anew for each row, which is two thirds of what a row costs; here the
+-- same statements are written out. enforce_discipline() prefers these where they exist.
+--
+-- A session keeps its plans, and that of a small table would read it from end to end for each row of the storm that
+-- follows: hence enable_seqscan = off.
 
 CREATE OR REPLACE FUNCTION monitoring.keep_one_current_alert_instance_s() RETURNS trigger
     LANGUAGE plpgsql
@@ -9,6 +12,7 @@ CREATE OR REPLACE FUNCTION monitoring.keep_one_current_alert_instance_s() RETURN
     SET timezone = 'UTC'
     SET bytea_output = 'hex'
     SET intervalstyle = 'iso_8601'
+    SET enable_seqscan = off
     AS $$
 DECLARE
     v_load_date timestamptz;
@@ -61,6 +65,7 @@ CREATE OR REPLACE FUNCTION monitoring.keep_one_current_notification_log_s() RETU
     SET timezone = 'UTC'
     SET bytea_output = 'hex'
     SET intervalstyle = 'iso_8601'
+    SET enable_seqscan = off
     AS $$
 DECLARE
     v_load_date timestamptz;
@@ -105,3 +110,37 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.keep_one_current_notification_log_s() IS
     'Trigger of notification_log_s: keep_one_current_row() with statements that are planned once in a session.';
+
+CREATE OR REPLACE FUNCTION monitoring.skip_known_alert_instance_h() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+DECLARE
+    v_known jsonb;
+BEGIN
+    SELECT to_jsonb(h) INTO v_known FROM monitoring.alert_instance_h h WHERE h.alert_instance_hk = NEW.alert_instance_hk;
+    IF v_known - ARRAY['load_date', 'record_source'] = to_jsonb(NEW) - ARRAY['load_date', 'record_source'] THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.skip_known_alert_instance_h() IS
+    'Trigger of alert_instance_h: skip_known_key() with a statement that is planned once in a session.';
+
+CREATE OR REPLACE FUNCTION monitoring.skip_known_notification_log_h() RETURNS trigger
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+DECLARE
+    v_known jsonb;
+BEGIN
+    SELECT to_jsonb(h) INTO v_known FROM monitoring.notification_log_h h WHERE h.notification_log_hk = NEW.notification_log_hk;
+    IF v_known - ARRAY['load_date', 'record_source'] = to_jsonb(NEW) - ARRAY['load_date', 'record_source'] THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION monitoring.skip_known_notification_log_h() IS
+    'Trigger of notification_log_h: skip_known_key() with a statement that is planned once in a session.';
