@@ -56,12 +56,12 @@ CREATE OR REPLACE FUNCTION monitoring.short_code(p_hash_key bytea) RETURNS text
     -- Crockford's base 32 of the first 40 bits: no I, L, O, U, so it can be read out on a telephone. Written out, because
     -- it is a key of an index, and a query would cost more than the rest of a new row.
     SELECT substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 0) >> 3) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 0) & 7) << 2 | get_byte(p_hash_key, 1) >> 6) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 1) >> 1 & 31) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 1) & 1) << 4 | get_byte(p_hash_key, 2) >> 4) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 2) & 15) << 1 | get_byte(p_hash_key, 3) >> 7) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 3) >> 2 & 31) + 1, 1)
-        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 3) & 3) << 3 | get_byte(p_hash_key, 4) >> 5) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 0) & 7) << 2) | (get_byte(p_hash_key, 1) >> 6)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 1) >> 1) & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 1) & 1) << 4) | (get_byte(p_hash_key, 2) >> 4)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 2) & 15) << 1) | (get_byte(p_hash_key, 3) >> 7)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 3) >> 2) & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 3) & 3) << 3) | (get_byte(p_hash_key, 4) >> 5)) + 1, 1)
         || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 4) & 31) + 1, 1)
     $$;
 COMMENT ON FUNCTION monitoring.short_code(bytea) IS 'Eight characters of Crockford''s base 32 from the head of a hash key.';
