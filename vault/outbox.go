@@ -93,9 +93,21 @@ func (o *Outbox) Wait(ctx context.Context, poll time.Duration) error {
 	return ctx.Err()
 }
 
+// planAnew has a statement planned for what the tables hold now. A session that lives as long as the relay's would keep
+// the plan that was right before the storm, and read thousands of rows once for each of them.
+const planAnew = pgx.QueryExecModeCacheDescribe
+
 // Unrelayed returns the oldest rows that no workflow has heard of, in order.
 func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, outboxUnrelayed, limit)
+	var waiting bool
+	if err := o.conn.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM monitoring.outbox WHERE relayed_at IS NULL AND alert_instance_hk IS NOT NULL)`).Scan(&waiting); err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	if !waiting {
+		return nil, nil // as at nearly every poll
+	}
+	rows, err := o.conn.Query(ctx, outboxUnrelayed, planAnew, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
@@ -154,7 +166,7 @@ func (o *Outbox) ActiveGroups(ctx context.Context) ([]Group, error) {
 // Active returns every alert of a group that needs a workflow, in the shape of its opening: what a workflow that was
 // lost with its cluster is started anew with.
 func (o *Outbox) Active(ctx context.Context, g Group) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, alertsActive, g.Target, g.Definition, g.Tenant)
+	rows, err := o.conn.Query(ctx, alertsActive, planAnew, g.Target, g.Definition, g.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("read the active alerts: %w", err)
 	}

@@ -54,7 +54,7 @@ $$;
 CREATE FUNCTION bench.unfinished(p_definition text, p_channels integer) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
-    SELECT (SELECT count(*) FROM monitoring.outbox o WHERE o.relayed_at IS NULL)
+    SELECT (SELECT count(*) FROM monitoring.outbox o WHERE o.relayed_at IS NULL AND o.alert_instance_hk IS NOT NULL)
          + (SELECT count(*) FROM monitoring.alert_instance_h h
               JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
              WHERE h.alert_definition_hk = util.hash_binary(p_definition) AND s.notification_count < p_channels)

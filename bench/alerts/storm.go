@@ -60,7 +60,7 @@ type storm struct {
 	final    time.Duration // from its commit until every row is final
 	messages []message
 	cpu      spent // from the commit on
-	opened   spent // by the statement itself
+	opened   spent // before it, own being the statement that writes them
 }
 
 // blow opens alerts of a definition and waits until all were told and every row is final. meanwhile, where it is
@@ -68,7 +68,7 @@ type storm struct {
 func (w *world) blow(ctx context.Context, key string, alerts int) (s storm, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	before, err := w.spent()
+	before, err := w.spent(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -78,7 +78,7 @@ func (w *world) blow(ctx context.Context, key string, alerts int) (s storm, err 
 	}
 	committed := time.Now()
 	s.opening = committed.Sub(began)
-	opened, err := w.spent()
+	opened, err := w.spent(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -92,7 +92,7 @@ func (w *world) blow(ctx context.Context, key string, alerts int) (s storm, err 
 		return s, err
 	}
 	s.final = time.Since(committed)
-	after, err := w.spent()
+	after, err := w.spent(ctx)
 	s.cpu = after.since(opened)
 	s.messages, _ = w.receiver.of("/" + key)
 	return s, err
@@ -116,7 +116,7 @@ func (w *world) awaitFinal(ctx context.Context, key string, channels int) error 
 		if ctx.Err() != nil {
 			return fmt.Errorf("%d rows of %s are not final: %w", left, key, errors.Join(err, ctx.Err()))
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 	}
 }
 
@@ -153,7 +153,7 @@ func (w *world) measureAcknowledgement(ctx context.Context) ([]figure, error) {
 	if _, err := w.blow(ctx, key, w.options.alerts); err != nil {
 		return nil, err
 	}
-	before, err := w.spent()
+	before, err := w.spent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -173,10 +173,10 @@ func (w *world) measureAcknowledgement(ctx context.Context) ([]figure, error) {
 		if acknowledged == w.options.alerts || time.Since(began) > patience {
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 	final := time.Since(began)
-	after, err := w.spent()
+	after, err := w.spent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -246,13 +246,13 @@ func (w *world) measureEach(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	n, c := w.options.alerts, countOf(s.messages)
-	rate, each := float64(n)/s.message.Seconds(), milliseconds(s.cpu.sum()+s.opened.sum())/float64(n)
+	rate, each := float64(n)/s.message.Seconds(), milliseconds(s.cpu.sum()+s.opened.sum()+s.opened.own)/float64(n)
 	what := fmt.Sprintf("storm of %d, one request each", n)
 	return []figure{
 		{Measure: what + ": rate", Value: rate, Unit: "per s", Goal: "at least 1000 per s", Met: rate >= 1000,
 			Note: fmt.Sprintf("all told %s after the commit, every row final after %s; writing the alerts took %s", round(s.message), round(s.final), round(s.opening))},
 		{Measure: what + ": CPU of server, worker and vault", Value: each, Unit: "ms each", Goal: "under 2 ms", Met: each < 2,
-			Note: fmt.Sprintf("of it %.2f for writing the alert; after that %s", milliseconds(s.opened.sum())/float64(n), s.cpu.each(n))},
+			Note: fmt.Sprintf("of it %.2f for writing the alert; after that %s", milliseconds(s.opened.sum()+s.opened.own)/float64(n), s.cpu.each(n))},
 		{Measure: what + ": lost or doubled", Value: float64(n - c.told + c.twice), Unit: "alerts", Goal: "0", Met: c.told == n && c.twice == 0},
 	}, nil
 }
@@ -393,7 +393,7 @@ func (w *world) measureRest(ctx context.Context) ([]figure, error) {
 }
 
 func (w *world) spentIn(ctx context.Context, d time.Duration) (spent, error) {
-	before, err := w.spent()
+	before, err := w.spent(ctx)
 	if err != nil {
 		return spent{}, err
 	}
@@ -402,6 +402,6 @@ func (w *world) spentIn(ctx context.Context, d time.Duration) (spent, error) {
 	case <-ctx.Done():
 		return spent{}, ctx.Err()
 	}
-	after, err := w.spent()
+	after, err := w.spent(ctx)
 	return after.since(before), err
 }

@@ -134,11 +134,14 @@ func (w *world) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.New("the vault's address in onevault.env is not a PostgreSQL URL")
 	}
-	config.MaxConns = 4
+	config.MaxConns = 1 // so that what the benchmark itself asks can be told from what is measured
 	config.ConnConfig.RuntimeParams["application_name"] = "bench"
 	w.db, err = pgxpool.NewWithConfig(ctx, config)
 	return err
 }
+
+// settle is how long a worker is left alone after its start, which begins schedules that are due at once.
+const settle = 15 * time.Second
 
 // startWorker starts a worker that looks every five seconds, or as it does by default.
 func (w *world) startWorker(ctx context.Context, cadenced bool) error {
@@ -167,7 +170,11 @@ func (w *world) useWorker(ctx context.Context, cadenced bool) error {
 			return err
 		}
 	}
-	return w.startWorker(ctx, cadenced)
+	if err := w.startWorker(ctx, cadenced); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	return nil
 }
 
 func (w *world) start(program string, env []string, args ...string) (*part, error) {
@@ -283,19 +290,25 @@ func (w *world) close(failed bool) (err error) {
 	return errors.Join(err, os.RemoveAll(w.dir))
 }
 
-// spent is what each part has spent on a processor.
-type spent struct{ server, worker, vault time.Duration }
+// spent is what each part has spent on a processor. own is the session of the benchmark, which is no part of vault.
+type spent struct{ server, worker, vault, own time.Duration }
 
-func (w *world) spent() (s spent, err error) {
-	var errs [3]error
+func (w *world) spent(ctx context.Context) (s spent, err error) {
+	var (
+		errs [5]error
+		pid  int
+	)
+	errs[3] = w.db.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	s.own, errs[4] = cpu.Of(pid)
 	s.server, errs[0] = cpu.Of(w.dev.cmd.Process.Pid)
 	s.worker, errs[1] = cpu.Of(w.worker.cmd.Process.Pid)
 	s.vault, errs[2] = cpu.Server(w.postgres.PID())
+	s.vault -= s.own
 	return s, errors.Join(errs[:]...)
 }
 
 func (s spent) since(before spent) spent {
-	return spent{server: s.server - before.server, worker: s.worker - before.worker, vault: s.vault - before.vault}
+	return spent{server: s.server - before.server, worker: s.worker - before.worker, vault: s.vault - before.vault, own: s.own - before.own}
 }
 
 func (s spent) sum() time.Duration { return s.server + s.worker + s.vault }
