@@ -455,16 +455,30 @@ CREATE OR REPLACE FUNCTION monitoring.ledger_keys(p_entries jsonb) RETURNS text[
     $$;
 COMMENT ON FUNCTION monitoring.ledger_keys(jsonb) IS 'The business keys of the notifications that entries of the ledger are about, in their order.';
 
-CREATE OR REPLACE FUNCTION monitoring.hold_ledger(p_keys text[]) RETURNS void
-    LANGUAGE sql
+CREATE OR REPLACE FUNCTION monitoring.hold_ledger(p_keys text[], p_entries jsonb[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
     AS $$
-    -- One writer at a time per notification, always in the same order: the second one sees what the first one
-    -- wrote, also where there was no row that both could have waited for. A lock for each of thousands would
-    -- use up the server's table of locks, so notifications share 256.
-    SELECT count(pg_advisory_xact_lock(hashtextextended('onevault.ledger', s.stripe)))
-      FROM (SELECT DISTINCT hashtextextended(k, 0) & 255 AS stripe FROM unnest(p_keys) AS k ORDER BY stripe) AS s
-    $$;
-COMMENT ON FUNCTION monitoring.hold_ledger(text[]) IS 'Keeps other writers of these notifications waiting until the transaction ends.';
+DECLARE
+    v_hks bytea[] := ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o);
+BEGIN
+    -- One writer at a time per notification, always in the same order: the second one sees what the first one wrote. Of
+    -- a new one, whoever makes its key is the first, and the second waits for that. Advisory locks would do, too, but a lock
+    -- for each of thousands uses up the server's table of locks, and sharing some makes strangers wait for each other.
+    INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
+    SELECT DISTINCT ON (n.hk) n.hk, n.bk, util.hash_binary(n.entry ->> 'alert_key'), util.hash_binary(n.entry ->> 'channel_key')
+      FROM unnest(v_hks, p_keys, p_entries) AS n (hk, bk, entry)
+     ORDER BY n.hk
+    ON CONFLICT DO NOTHING;
+    PERFORM FROM monitoring.notification_log_h h
+      WHERE h.notification_log_hk = ANY (v_hks) ORDER BY h.notification_log_hk FOR NO KEY UPDATE;
+END
+$$;
+COMMENT ON FUNCTION monitoring.hold_ledger(text[], jsonb[]) IS
+    'Makes the keys of notifications known, and keeps other writers of these notifications waiting until the transaction ends.';
 
 CREATE OR REPLACE FUNCTION monitoring.write_ledger(p_keys text[], p_entries jsonb[]) RETURNS void
     LANGUAGE plpgsql
@@ -483,12 +497,6 @@ BEGIN
     SELECT array_agg(k.hk ORDER BY k.o), array_agg(k.round ORDER BY k.o) INTO v_hks, v_rounds
       FROM (SELECT u.o, util.hash_binary(u.bk) AS hk, row_number() OVER (PARTITION BY u.bk ORDER BY u.o) AS round
               FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o)) AS k;
-
-    INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
-    SELECT n.hk, n.bk, util.hash_binary(n.entry ->> 'alert_key'), util.hash_binary(n.entry ->> 'channel_key')
-      FROM unnest(v_hks, p_keys, p_entries, v_rounds) AS n (hk, bk, entry, round)
-     WHERE n.round = 1
-    ON CONFLICT DO NOTHING;
 
     FOR v_round IN 1 .. (SELECT coalesce(max(r), 0) FROM unnest(v_rounds) AS r) LOOP
         INSERT INTO monitoring.notification_log_s (
@@ -527,10 +535,11 @@ CREATE OR REPLACE FUNCTION monitoring.record_notifications(p_entries jsonb) RETU
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_keys text[] := monitoring.ledger_keys(p_entries);
+    v_keys    text[]  := monitoring.ledger_keys(p_entries);
+    v_entries jsonb[] := ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o);
 BEGIN
-    PERFORM monitoring.hold_ledger(v_keys);
-    PERFORM monitoring.write_ledger(v_keys, ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o));
+    PERFORM monitoring.hold_ledger(v_keys, v_entries);
+    PERFORM monitoring.write_ledger(v_keys, v_entries);
 END
 $$;
 COMMENT ON FUNCTION monitoring.record_notifications(jsonb) IS
@@ -551,11 +560,11 @@ CREATE OR REPLACE FUNCTION monitoring.begin_each_notification(p_entries jsonb)
     AS $$
 #variable_conflict use_column
 DECLARE
-    v_keys     text[] := monitoring.ledger_keys(p_entries);
+    v_keys     text[]  := monitoring.ledger_keys(p_entries);
+    v_entries  jsonb[] := ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o);
     v_findings text[];
-    v_entries  jsonb[];
 BEGIN
-    PERFORM monitoring.hold_ledger(v_keys);
+    PERFORM monitoring.hold_ledger(v_keys, v_entries);
     SELECT array_agg(f.finding ORDER BY f.o),
            -- An attempt was begun and nobody knows how it ended: from there on a duplicate is possible.
            array_agg(f.entry || CASE WHEN f.finding = 'UNKNOWN_OUTCOME' OR f.doubtful
@@ -565,8 +574,7 @@ BEGIN
                    CASE WHEN c.delivery_status = 'DELIVERED' THEN 'DELIVERED'
                         WHEN c.delivery_status = 'PENDING' AND c.outcome_class IS NULL THEN 'UNKNOWN_OUTCOME'
                         ELSE 'NEW' END AS finding
-              FROM unnest(v_keys, ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o))
-                   WITH ORDINALITY AS n (bk, entry, o)
+              FROM unnest(v_keys, v_entries) WITH ORDINALITY AS n (bk, entry, o)
               LEFT JOIN LATERAL (
                        SELECT s.delivery_status, s.outcome_class, s.possible_duplicate
                          FROM (SELECT util.hash_binary(n.bk) AS hk OFFSET 0) AS k
