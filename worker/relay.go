@@ -210,12 +210,17 @@ func (r *relay) adopt(ctx context.Context, outbox *vault.Outbox) error {
 	if err != nil {
 		return err
 	}
+	lost := map[string]bool{} // by the workflow's id, which tenants may share
 	for _, g := range active {
-		running, err := r.isRunning(ctx, workflows.AlertWorkflowID(g.Target, g.Definition, g.Tenant))
-		if err != nil {
-			return err
+		id := workflows.AlertWorkflowID(g.Target, g.Definition, g.Tenant)
+		if _, asked := lost[id]; !asked {
+			running, err := r.isRunning(ctx, id)
+			if err != nil {
+				return err
+			}
+			lost[id] = !running
 		}
-		if running {
+		if !lost[id] {
 			continue
 		}
 		rows, err := outbox.Active(ctx, g)
@@ -279,10 +284,7 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 	input := activities.BringTransitionsInput{
 		WorkflowID: group.workflowID, Target: first.Alert.Target, Tenant: first.Alert.Tenant, Definition: first.Definition.Key,
 	}
-	var (
-		channels []alert.Channel
-		told     alert.Definition // the version that the transitions name already
-	)
+	var channels []alert.Channel
 	for _, row := range group.rows {
 		if row.Kind == alert.TransitionFired && row.Alert.Status == alert.StatusResolved {
 			continue // over before anybody was told: nobody needs a page any more
@@ -294,19 +296,30 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 			}
 			channels = list
 		}
-		transition := transitionOf(row, channels)
-		if row.Kind == alert.TransitionFired && row.Definition.Version.Equal(told.Version) {
-			transition.Definition, transition.Channels = nil, nil // the first one brought them
-		} else if row.Kind == alert.TransitionFired {
-			told = row.Definition
-		}
-		input.Transitions.Items = append(input.Transitions.Items, transition)
+		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels))
 	}
+	sayOnce(input.Transitions.Items)
 	if len(input.Transitions.Items) == 0 {
 		return false, nil
 	}
 	out, err := r.alerts.BringTransitions(ctx, input)
 	return out.Delivered, err
+}
+
+// sayOnce leaves definition and channels to the first firing of each version of the definition: a storm of thousands
+// would repeat them thousands of times.
+func sayOnce(items []alert.Transition) {
+	said := map[time.Time]bool{}
+	for i := range items {
+		definition := items[i].Definition
+		if definition == nil {
+			continue
+		}
+		if said[definition.Version] {
+			items[i].Definition, items[i].Channels = nil, nil
+		}
+		said[definition.Version] = true
+	}
 }
 
 func transitionOf(row vault.OutboxRow, channels []alert.Channel) alert.Transition {
