@@ -370,7 +370,7 @@ BEGIN
           FROM (SELECT DISTINCT ON (u.hk) u.hk, u.at, u.count
                   FROM unnest(v_hks, v_ats, v_counts) WITH ORDINALITY AS u (hk, at, count, o)
                  WHERE NOT EXISTS (SELECT FROM monitoring.alert_instance_s k
-                                    WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at)
+                                    WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at OFFSET 0)
                  ORDER BY u.hk, u.o) AS c
          CROSS JOIN LATERAL (
                    SELECT s FROM monitoring.alert_instance_s s
@@ -382,9 +382,10 @@ BEGIN
         -- A row inserted by hand takes no place in the queue, and may have replaced the version that was waited for.
         EXIT WHEN NOT FOUND AND NOT EXISTS (
             SELECT FROM unnest(v_hks, v_ats) AS u (hk, at)
-              JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = u.hk AND s.load_end_date IS NULL
              WHERE NOT EXISTS (SELECT FROM monitoring.alert_instance_s k
-                                WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at));
+                                WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at OFFSET 0)
+               AND EXISTS (SELECT FROM monitoring.alert_instance_s s
+                            WHERE s.alert_instance_hk = u.hk AND s.load_end_date IS NULL OFFSET 0));
     END LOOP;
 END
 $$;
@@ -492,7 +493,7 @@ DECLARE
     v_rounds bigint[];
 BEGIN
     -- Row by row by the index, whatever the statistics of the moment say: a session keeps its plans, and one that was made
-    -- for a small ledger would compare each entry with each row.
+    -- for a small ledger would compare each entry with each row. OFFSET 0 keeps a sub-query from becoming a join.
     -- Of several versions of one notification each sees the one before: one round for each.
     SELECT array_agg(k.hk ORDER BY k.o), array_agg(k.round ORDER BY k.o) INTO v_hks, v_rounds
       FROM (SELECT u.o, util.hash_binary(u.bk) AS hk, row_number() OVER (PARTITION BY u.bk ORDER BY u.o) AS round
@@ -511,7 +512,7 @@ BEGIN
           FROM unnest(v_hks, p_entries, v_rounds) WITH ORDINALITY AS n (hk, entry, round, o)
           LEFT JOIN LATERAL (
                    SELECT s.sent_timestamp, s.outcome_class FROM monitoring.notification_log_s s
-                    WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL) AS c ON true
+                    WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL OFFSET 0) AS c ON true
          -- What the vault could not take in time comes later, when it may hold a newer attempt or the outcome
          -- of this one: it becomes history then, and once, and does not undo what is known.
          CROSS JOIN LATERAL (
@@ -523,7 +524,7 @@ BEGIN
            AND (late.at IS NULL OR NOT EXISTS (
                    SELECT FROM monitoring.notification_log_s k
                     WHERE k.notification_log_hk = n.hk AND k.sent_timestamp = (n.entry ->> 'at')::timestamptz
-                      AND k.outcome_class IS NOT DISTINCT FROM n.entry ->> 'class'))
+                      AND k.outcome_class IS NOT DISTINCT FROM n.entry ->> 'class' OFFSET 0))
          ORDER BY n.o;
     END LOOP;
 END
@@ -574,11 +575,12 @@ BEGIN
                    CASE WHEN c.delivery_status = 'DELIVERED' THEN 'DELIVERED'
                         WHEN c.delivery_status = 'PENDING' AND c.outcome_class IS NULL THEN 'UNKNOWN_OUTCOME'
                         ELSE 'NEW' END AS finding
-              FROM unnest(v_keys, v_entries) WITH ORDINALITY AS n (bk, entry, o)
+              FROM unnest(ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(v_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o), v_entries)
+                   WITH ORDINALITY AS n (hk, entry, o)
               LEFT JOIN LATERAL (
                        SELECT s.delivery_status, s.outcome_class, s.possible_duplicate
-                         FROM (SELECT util.hash_binary(n.bk) AS hk OFFSET 0) AS k
-                         JOIN monitoring.notification_log_s s ON s.notification_log_hk = k.hk AND s.load_end_date IS NULL) AS c ON true) AS f;
+                         FROM monitoring.notification_log_s s
+                        WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL OFFSET 0) AS c ON true) AS f;
     PERFORM monitoring.write_ledger(
         ARRAY(SELECT u.bk FROM unnest(v_keys, v_findings) WITH ORDINALITY AS u (bk, f, o) WHERE u.f <> 'DELIVERED' ORDER BY u.o),
         ARRAY(SELECT u.e FROM unnest(v_entries, v_findings) WITH ORDINALITY AS u (e, f, o) WHERE u.f <> 'DELIVERED' ORDER BY u.o));
