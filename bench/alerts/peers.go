@@ -101,7 +101,7 @@ func (w *world) startPeers(ctx context.Context) (_ *peers, err error) {
 		{"prometheus", "", address(1) + "/-/ready",
 			[]string{"--config.file=" + file("prometheus.yaml"), "--storage.tsdb.path=" + file("prom"), "--web.listen-address=" + address(1)}},
 	} {
-		if err := p.start(ctx, file(c.program+".log"), paths[c.program], c.env, c.args); err != nil {
+		if err := p.start(file(c.program+".log"), filepath.Join(w.options.cache, "usr", "share"), paths[c.program], c.env, c.args); err != nil {
 			return nil, err
 		}
 		if err := awaitHTTP(ctx, "http://"+c.health); err != nil {
@@ -111,13 +111,15 @@ func (w *world) startPeers(ctx context.Context) (_ *peers, err error) {
 	return p, nil
 }
 
-func (p *peers) start(_ context.Context, logFile, path, env string, args []string) error {
+// start runs a program that sees the files of its package below /usr/share, and nobody else does: Debian's Alertmanager
+// reads its templates there.
+func (p *peers) start(logFile, share, path, env string, args []string) error {
 	log, err := os.Create(logFile)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command("unshare", append([]string{"--mount", "--map-root-user", "sh", "-c", `mount --bind "$0" /usr/share && exec "$@"`, share, path}, args...)...)
 	cmd.Env = append(os.Environ(), env)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
