@@ -15,8 +15,13 @@ import (
 	"onevault/incident"
 )
 
-//go:embed sql/outbox_unrelayed.sql
-var outboxUnrelayed string
+//go:embed sql/outbox_waiting.sql
+var outboxWaiting string
+
+// outboxRows follows what says which facts are asked for.
+//
+//go:embed sql/outbox_rows.sql
+var outboxRows string
 
 //go:embed sql/alerts_active.sql
 var alertsActive string
@@ -107,7 +112,7 @@ func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) 
 	if !waiting {
 		return nil, nil // as at nearly every poll
 	}
-	rows, err := o.conn.Query(ctx, outboxUnrelayed, planAnew, limit)
+	rows, err := o.conn.Query(ctx, outboxWaiting+outboxRows, planAnew, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
@@ -166,7 +171,7 @@ func (o *Outbox) ActiveGroups(ctx context.Context) ([]Group, error) {
 // Active returns every alert of a group that needs a workflow, in the shape of its opening: what a workflow that was
 // lost with its cluster is started anew with.
 func (o *Outbox) Active(ctx context.Context, g Group) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, alertsActive, planAnew, g.Target, g.Definition, g.Tenant)
+	rows, err := o.conn.Query(ctx, alertsActive+outboxRows, planAnew, g.Target, g.Definition, g.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("read the active alerts: %w", err)
 	}
