@@ -464,18 +464,25 @@ CREATE OR REPLACE FUNCTION monitoring.hold_ledger(p_keys text[], p_entries jsonb
     SET enable_material = off
     AS $$
 DECLARE
-    v_hks bytea[] := ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o);
+    v_hks  bytea[] := ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o);
+    v_ours bytea[];
 BEGIN
     -- One writer at a time per notification, always in the same order: the second one sees what the first one wrote. Of
     -- a new one, whoever makes its key is the first, and the second waits for that. Advisory locks would do, too, but a lock
     -- for each of thousands uses up the server's table of locks, and sharing some makes strangers wait for each other.
-    INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
-    SELECT DISTINCT ON (n.hk) n.hk, n.bk, util.hash_binary(n.entry ->> 'alert_key'), util.hash_binary(n.entry ->> 'channel_key')
-      FROM unnest(v_hks, p_keys, p_entries) AS n (hk, bk, entry)
-     ORDER BY n.hk
-    ON CONFLICT DO NOTHING;
+    WITH made AS (
+        INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
+        SELECT DISTINCT ON (n.hk) n.hk, n.bk, util.hash_binary(n.entry ->> 'alert_key'), util.hash_binary(n.entry ->> 'channel_key')
+          FROM unnest(v_hks, p_keys, p_entries) AS n (hk, bk, entry)
+         ORDER BY n.hk
+        ON CONFLICT DO NOTHING
+        RETURNING notification_log_hk
+    )
+    SELECT array_agg(m.notification_log_hk) INTO v_ours FROM made m;
     PERFORM FROM monitoring.notification_log_h h
-      WHERE h.notification_log_hk = ANY (v_hks) ORDER BY h.notification_log_hk FOR NO KEY UPDATE;
+      WHERE h.notification_log_hk = ANY (ARRAY(SELECT unnest(v_hks) EXCEPT SELECT unnest(v_ours)))
+      ORDER BY h.notification_log_hk
+        FOR NO KEY UPDATE;
 END
 $$;
 COMMENT ON FUNCTION monitoring.hold_ledger(text[], jsonb[]) IS
