@@ -50,6 +50,11 @@ const (
 	EventEscalated Event = "ESCALATED"
 	EventResolved  Event = "RESOLVED"
 	EventTest      Event = "TEST"
+
+	// EventSilenceEnding reminds people that a silence ends soon, and of which alerts they will then be told.
+	EventSilenceEnding Event = "SILENCE_ENDING"
+	EventReopened      Event = "REOPENED" // fired again soon after its condition had cleared
+	EventFlapping      Event = "FLAPPING" // opened so often that it is told no more until it is stable
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.
@@ -89,6 +94,11 @@ type Alert struct {
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy     string    `json:"resolved_by,omitempty"`
 	Notes          string    `json:"notes,omitempty"` // of the last acknowledgement or resolution
+
+	Mute       *Mute     `json:"mute,omitempty"`       // why nobody is told of it for now; nil: nothing keeps them
+	Reopened   int       `json:"reopened,omitempty"`   // how often it fired again and went on
+	ReopenedAt time.Time `json:"reopened_at,omitzero"` // when it did so last
+	Flapping   *Flapping `json:"flapping,omitempty"`   // nil: it is not
 }
 
 // Active reports whether the alert still asks for somebody's attention.

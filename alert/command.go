@@ -10,6 +10,7 @@ const (
 	SignalResolve     = "resolve"
 	SignalTransitions = "transitions" // facts from the vault's outbox and from the worker
 	QueryStatus       = "status"
+	SignalSilence     = "changed" // a silence's workflow is to look at it again
 )
 
 // ActorCondition stands as the resolver of an alert that nobody resolved: its condition cleared. The

@@ -29,6 +29,7 @@ const (
 	TransitionAcknowledged TransitionKind = "ACKNOWLEDGED"
 	TransitionResolved     TransitionKind = "RESOLVED"
 	TransitionNotify       TransitionKind = "NOTIFY" // somebody asked that everybody be told again
+	TransitionMutes        TransitionKind = "MUTES"  // what mutes the group may have changed: the vault says what does
 )
 
 // Transition is one fact that is brought to an alert's workflow.

@@ -31,6 +31,7 @@ type Tracked struct {
 	NextEscalation time.Time   `json:"next_escalation,omitzero"`
 	Requests       int         `json:"requests,omitempty"` // how often somebody asked to tell everybody again
 	Told           []Recipient `json:"told,omitempty"`
+	Owed           *Owed       `json:"owed,omitempty"` // what was held back by a mute; nil: nothing
 }
 
 // Recipient is one destination of one channel.
@@ -225,6 +226,9 @@ func (g *Group) NextEscalation() time.Time {
 
 // Asks reports whether the alert still pages: nobody has answered it.
 func (t *Tracked) Asks() bool { return t.Status == StatusOpen || t.Status == StatusEscalated }
+
+// Pages reports whether people are told of the alert now: it asks, and nothing mutes it.
+func (t *Tracked) Pages() bool { return t.Asks() && t.Mute == nil }
 
 // Tell notes that a recipient was told, or may have been.
 func (t *Tracked) Tell(r Recipient) {

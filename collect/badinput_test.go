@@ -2,9 +2,12 @@ package collect_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"onevault/collect"
 	"onevault/pgserver/pgtest"
@@ -19,6 +22,12 @@ func ownQuery(t *testing.T, name, header, sql string) collect.Query {
 		t.Fatal(err)
 	}
 	return q
+}
+
+// majorOf is the major version of the server that the tests run on.
+func majorOf(t *testing.T, conn *pgx.Conn) int {
+	t.Helper()
+	return column[int](t, conn, "SELECT current_setting('server_version_num')::integer / 10000")[0]
 }
 
 // recordHealth keeps a collection as the worker does.
@@ -54,6 +63,7 @@ func TestCollectHealth_WhateverAQueryYieldsIsARecordedResult(t *testing.T) {
 	conn := connect(t, address)
 	exec(t, conn, "CREATE TABLE written (n integer)")
 	exec(t, conn, "CREATE FUNCTION write_it() RETURNS integer LANGUAGE sql AS 'INSERT INTO written VALUES (1) RETURNING n'")
+	major := majorOf(t, conn)
 	cases := map[string]struct{ header, sql, reason string }{
 		"fails":       {"", "SELECT 1 / 0 AS fails", "division by zero"},
 		"no_row":      {"", "SELECT 1 AS no_row WHERE false", "the SELECT yields no row"},
@@ -71,7 +81,7 @@ func TestCollectHealth_WhateverAQueryYieldsIsARecordedResult(t *testing.T) {
 		"breaks_out":  {"", "SELECT 1 AS breaks_out) AS onevault_select LIMIT 2) AS r) AS q; DROP TABLE written; SELECT 1 FROM (SELECT r.* FROM (SELECT * FROM (SELECT 1 AS breaks_out", "multiple commands"},
 		"writes":      {"", "SELECT write_it() AS writes", "read-only transaction"},
 		"is_slow":     {"", "SELECT 1 AS is_slow FROM pg_sleep(60)", "statement timeout"},
-		"too_old":     {"\n-- versions 16-", "SELECT 1 AS too_old", "PostgreSQL 15 is not supported: there is a SELECT for the versions 16-"},
+		"too_old":     {fmt.Sprintf("\n-- versions %d-", major+1), "SELECT 1 AS too_old", fmt.Sprintf("PostgreSQL %d is not supported: there is a SELECT for the versions %d-", major, major+1)},
 		"extension":   {"-- requires extension nothing", "SELECT 1 AS extension", "extension nothing does not exist"},
 		"member":      {"-- requires role nobody_has_it", "SELECT 1 AS member", "no member of nobody_has_it"},
 	}
@@ -148,7 +158,8 @@ func TestCollectHealth_AnOwnMetricLeavesNothingBehind(t *testing.T) {
 
 func TestLintQuery_ComparesTheSelectWithTheHeader(t *testing.T) {
 	t.Parallel()
-	target := openTarget(t, pgtest.DB(t))
+	address := pgtest.DB(t)
+	target := openTarget(t, address)
 	for sql, want := range map[string]string{
 		"SELECT 1 AS mine":                   "",
 		"SELECT 1 AS other":                  `no column "mine"`,
@@ -165,9 +176,9 @@ func TestLintQuery_ComparesTheSelectWithTheHeader(t *testing.T) {
 		}
 	}
 	for header, want := range map[string]string{
-		"-- requires extension nothing":  "which this server does not have",
-		"-- requires table shop.nothing": "which this server does not have",
-		"\n-- versions 18-":              "lint it against one of those",
+		"-- requires extension nothing":                                     "which this server does not have",
+		"-- requires table shop.nothing":                                    "which this server does not have",
+		fmt.Sprintf("\n-- versions %d-", majorOf(t, connect(t, address))+1): "lint it against one of those",
 	} {
 		if err := target.LintQuery(t.Context(), ownQuery(t, "mine", header, "SELECT 1 AS mine")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", header, err, want)

@@ -171,9 +171,12 @@ func TestCheckControls_FollowAServerThatIsSetUp(t *testing.T) {
 	settings := map[string]string{
 		"ssl": "on", "logging_collector": "on", "log_directory": "log", "archive_mode": "on", "archive_command": "true",
 	}
-	if m.checksums() == "off" {
+	switch _, err := os.Stat(m.binary("pg_checksums")); {
+	case err != nil:
+		t.Logf("checksums are shown on one side only: %v", err)
+	case m.checksums() == "off":
 		m.run("pg_checksums", "--enable")
-	} else {
+	default:
 		m.run("pg_checksums", "--disable")
 		m.with(nil, func(address string) { m.wants(address, "C25", bad, "off") })
 		m.run("pg_checksums", "--enable")

@@ -46,6 +46,9 @@ func TestBlocking_TellsWhoBlocksWhomWithoutTheirData(t *testing.T) {
 	}()
 	awaitRow(t, watcher, fmt.Sprintf("SELECT 1 FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'", lastPID))
 
+	// A wait is told in tenths of a second.
+	awaitRow(t, watcher, fmt.Sprintf("SELECT 1 FROM pg_stat_activity WHERE pid = %d AND query_start < clock_timestamp() - interval '0.2 s'", middlePID))
+
 	samples := collectOnce(t, asNewRole(t, address, "pg_monitor"))
 	longest := find(t, samples, "longest_lock_wait_s")
 	if longest.Value == nil || *longest.Value <= 0 || longest.Error != "" {

@@ -166,8 +166,8 @@ func describeLog(ctx context.Context, conn *pgx.Conn) (serverLog, error) {
 		return log, log.cannotTell()
 	}
 	// Files are ordered by when they were written last, to the second, and then by their names, which tell the
-	// time as a rule. Where the role may ask which one is written now, that is the last (pg_monitor may from
-	// PostgreSQL 17 on).
+	// time as a rule. Where the role may ask which one is written now, that is the last
+	// (pg_monitor alone may not on PostgreSQL 15).
 	var current *string
 	if log.MayAsk {
 		if err := conn.QueryRow(ctx, "SELECT regexp_replace(pg_current_logfile($1), '^.*[/\\\\]', '')", log.format).Scan(&current); err != nil {

@@ -341,9 +341,19 @@ func TestReadLog_GoesOnAfterAFormatWasChangedAndCountsNothingTwice(t *testing.T)
 	r.want("", "app postgres 127.0.0.1 2 map[28P01:2]")
 	l.writeTo("jsonlog,csvlog")
 	l.fail(1, "nobody", "postgres")
-	if reading := r.want("", "nobody postgres 127.0.0.1 1 map[28P01:1]"); reading.To.Format != "jsonlog" {
+	reading := r.want("", "nobody postgres 127.0.0.1 1 map[28P01:1]")
+	if reading.To.Format != "jsonlog" {
 		t.Errorf("ended in %+v", reading.To)
 	}
+	// What stands in both was counted from the other one.
+	until := reading.To
+	until.Format = "csvlog"
+	l.fail(1, "app", "postgres")
+	var err error
+	if r.at, err = json.Marshal(until); err != nil {
+		t.Fatal(err)
+	}
+	r.want("", "app postgres 127.0.0.1 1 map[28P01:1]")
 }
 
 func TestReadLog_LeavesToTheNextLookWhatIsTooMuch(t *testing.T) {

@@ -28,7 +28,7 @@ func TestKilledWorker_LeavesEveryAlertToldAndNoneTwiceUnlessMarked(t *testing.T)
 	// (a) Between the record and the notification: at the moment of the commit.
 	listener := r.listen()
 	keys := s.defineMany(holds)
-	awaitOutbox(t, listener)
+	r.awaitOpened(listener, keys[0]) // all are opened in one transaction
 	worker.kill()
 	if told := len(s.inbox.Attempts()); told != 0 {
 		t.Fatalf("%d messages had gone out when the worker was killed: it was not between record and notification", told)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,15 +51,13 @@ func startRig(t *testing.T, name string) *rig {
 	return r
 }
 
-// freePort is one that nobody listens on; each is asked for once, so no two parts are given the same.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := pgserver.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 func (r *rig) startPostgres() {
@@ -155,14 +152,22 @@ func (r *rig) end() {
 	}
 }
 
-// awaitOutbox returns when the vault says that something was put into its outbox: the moment at which
-// an alert is recorded and nobody has been told. listen must have been called before.
-func awaitOutbox(t *testing.T, listener *pgx.Conn) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+// awaitOpened returns when the vault has said that something was put into its outbox and an alert of the
+// definition is there: the moment at which it is recorded and nobody has been told. listener must have been made by
+// listen before the condition was true. Other things are put into the outbox, too, and are passed over.
+func (r *rig) awaitOpened(listener *pgx.Conn, definition string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	if _, err := listener.WaitForNotification(ctx); err != nil {
-		t.Fatalf("wait for the outbox: %v", err)
+	for {
+		if _, err := listener.WaitForNotification(ctx); err != nil {
+			r.t.Fatalf("wait for an alert of %s in the outbox: %v", definition, err)
+		}
+		if versions, err := r.versions(ctx, definition); err != nil {
+			r.t.Fatal(err)
+		} else if len(versions) > 0 {
+			return
+		}
 	}
 }
 

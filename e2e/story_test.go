@@ -118,19 +118,19 @@ func (s *story) channel(name, kind string, configuration map[string]any, retries
 	}
 }
 
-// The thresholds that make the condition of a story true and false: connections are never below none,
-// and never that many.
+// What the metric of a definition says, so that its condition is true or false. An open alert ends under the
+// version of the definition that it began with, so it is the measurement that changes, as it is in life.
 const (
-	holds  = 0
-	clears = 1_000_000
+	holds  = 1
+	clears = 0
 )
 
-// define puts a version of the story's definition: its condition is total_connections >= threshold.
-func (s *story) define(r rule, threshold int) { s.t.Helper(); s.defineAs(r, threshold, s.key) }
+// define puts a version of the story's definition, and what its metric says.
+func (s *story) define(r rule, level int) { s.t.Helper(); s.defineAs(r, level, s.key) }
 
-// defineAs puts a version of each of some definitions that the story's channels hear, in one transaction:
-// the next evaluation sees all of them or none.
-func (s *story) defineAs(r rule, threshold int, keys ...string) {
+// defineAs puts a version of each of some definitions that the story's channels hear, and measures the metric
+// of each on every target that answers, in one transaction: the next evaluation sees all of it or nothing.
+func (s *story) defineAs(r rule, level int, keys ...string) {
 	s.t.Helper()
 	if r.channels == nil {
 		r.channels = []string{s.channelKey("EMAIL"), s.channelKey("SLACK"), s.channelKey("WEBHOOK")}
@@ -142,7 +142,13 @@ func (s *story) defineAs(r rule, threshold int, keys ...string) {
 				VALUES (util.hash_binary($1), $1) ON CONFLICT DO NOTHING`, key); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(s.t.Context(), sqlDefine, key, s.key, threshold, r.escalateAfter > 0, max(r.escalateAfter, 1),
+			if _, err := tx.Exec(s.t.Context(), sqlMetric, levelOf(key)); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(s.t.Context(), sqlMeasure, levelOf(key), level); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(s.t.Context(), sqlDefine, key, s.key, levelOf(key), r.escalateAfter > 0, max(r.escalateAfter, 1),
 				r.suppression, r.channels); err != nil {
 				return err
 			}
@@ -154,13 +160,27 @@ func (s *story) defineAs(r rule, threshold int, keys ...string) {
 	}
 }
 
+// levelOf is the metric of a definition.
+func levelOf(key string) string { return strings.ToLower(key) + "_level" }
+
+const sqlMetric = `
+INSERT INTO monitoring.condition_identifier (metric_source, identifier, description)
+VALUES ('system_health', $1, 'Level of a story') ON CONFLICT DO NOTHING`
+
+const sqlMeasure = `
+SELECT count(r.*)
+  FROM (SELECT 'local' AS target_name UNION ALL SELECT c.target_name FROM monitoring.target_current c WHERE c.target_state = 'ENABLED') AS t,
+       LATERAL monitoring.record_health_samples(t.target_name, NULL, clock_timestamp(), 5, jsonb_build_array(jsonb_build_object(
+           'name', $1::text, 'category', 'PERFORMANCE', 'low_is_bad', false, 'source', 'story', 'value', $2::integer))) AS r
+ WHERE monitoring.unreachable_since(t.target_name, clock_timestamp()) IS NULL`
+
 const sqlDefine = `
 INSERT INTO monitoring.alert_definition_s (
     alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic,
     threshold_value, threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled,
-    escalation_delay_minutes, suppression_window_minutes, notification_channels)
-VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', 'total_connections >= threshold_value',
-    $3, '>=', 1, true, $4, $5, $6, $7)`
+    escalation_delay_minutes, suppression_window_minutes, notification_channels, lookback_minutes)
+VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', $3 || ' >= threshold_value',
+    1, '>=', 1, true, $4, $5, $6, $7, 60)`
 
 // version is one row of an alert's state.
 type version struct {

@@ -67,6 +67,7 @@ func TestTarget_AddedStoppedStartedAndRemovedWhileTheWorkerRuns(t *testing.T) {
 	// It is back: both end.
 	other.start()
 	other.awaitAlert("TARGET_UNREACHABLE", "RESOLVED")
+	s.define(rule{}, clears) // what would be seen now
 	other.awaitAlert(s.key, "RESOLVED")
 	r.awaitDevInbox("TARGET_UNREACHABLE", 6, down)
 	other.awaitWatched("OK")

@@ -28,7 +28,7 @@ func TestVaultKilledAndStarted_PagesMeanwhileAndHoldsAllAfterwards(t *testing.T)
 	firing := s.key + "_FIRING"
 	listener := r.listen()
 	s.defineAs(rule{suppression: 60, channels: []string{s.channelKey("WEBHOOK")}}, holds, firing)
-	awaitOutbox(t, listener)
+	r.awaitOpened(listener, firing)
 	r.killPostgres()
 	down := time.Now()
 

@@ -238,7 +238,7 @@ func TestPartitions_AreMadeAheadAndForWhateverIsRecorded(t *testing.T) {
 			 WHERE oid IN (to_regclass('monitoring.system_health_metric_s_p' || to_char(date_trunc('week', (`+at+`) AT TIME ZONE 'UTC'), 'YYYYMMDD')),
 			               to_regclass('monitoring.alert_evaluation_s_p' || to_char(date_trunc('week', (`+at+`) AT TIME ZONE 'UTC'), 'YYYYMMDD')))`)
 	}
-	for _, at := range []string{"now()", "now() + interval '7 days'", "now() + interval '14 days'", "now() - interval '40 days'"} {
+	for _, at := range []string{"now()", "now() + interval '7 days'", "now() + interval '14 days'", "now() - interval '34 days'"} {
 		if covers(at) != 2 {
 			t.Errorf("no partitions at %s", at)
 		}

@@ -426,7 +426,10 @@ func TestPerformance_APasswordThatWasSetStandsNowhereInTheVault(t *testing.T) {
 	address := pgtest.DB(t)
 	db := connect(t, address)
 	role, _ := newRole(t, address)
-	exec(t, db, "ALTER ROLE "+role+" PASSWORD 'hunter2-of-the-test'")
+	// The server counts so many statements and drops those that ran least, and other tests have many.
+	for range 50 {
+		exec(t, db, "ALTER ROLE "+role+" PASSWORD 'hunter2-of-the-test'")
+	}
 	exec(t, db, "SELECT monitoring.collect_performance_metrics(NULL, 1000)")
 	if seen := value[int](t, db, "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%hunter2-of-the-test%' AND query LIKE 'ALTER ROLE%'"); seen == 0 {
 		t.Fatal("the server does not count it, so the test proves nothing")

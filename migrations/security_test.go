@@ -291,7 +291,7 @@ func TestConditions_FalsePositivesAndOldEventsDoNotCount(t *testing.T) {
 			INSERT INTO monitoring.security_event_s (security_event_hk, hash_diff, event_type, event_severity, event_timestamp, investigation_status)
 			VALUES (util.hash_binary($1), '\x', 'TEST', $2, clock_timestamp() - $3::interval, $4)`, fmt.Sprint("E", i), c.severity, c.age, c.status)
 	}
-	if got := inputsOf(t, db, "security_events"); got != `{"event_count": 3, "critical_event_count": 1, "high_severity_event_count": 2}` {
+	if got := inputsOf(t, db, "security_events"); got != `{"because": "TEST, and 1 more within the hour", "event_count": 3, "critical_event_count": 1, "high_severity_event_count": 2}` {
 		t.Errorf("got %s", got)
 	}
 }

@@ -75,7 +75,7 @@ func newPage(m Message) page {
 	if len(m.Alerts) > 1 {
 		p.Listed, p.Hidden = listAlerts(m)
 	}
-	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest {
+	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest && m.Event != alert.EventSilenceEnding {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
 	p.Runbook = runbook(m)
@@ -90,7 +90,9 @@ func badge(m Message) string {
 		return "RESOLVED"
 	case alert.EventTest:
 		return "TEST"
-	case alert.EventFired, alert.EventEscalated:
+	case alert.EventSilenceEnding:
+		return "REMINDER"
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
 }
@@ -119,6 +121,10 @@ func subject(m Message, p page) string {
 		what = "Message from OneVault"
 	case m.Event == alert.EventEscalated:
 		what = fmt.Sprintf("Level %d: %s", level(m), what)
+	case m.Event == alert.EventReopened:
+		what = "Again: " + what
+	case m.Event == alert.EventFlapping:
+		what = "Flapping: " + what
 	}
 	if n := len(m.Alerts); n > 1 {
 		what += fmt.Sprintf(" (%d alerts)", n)
@@ -146,6 +152,12 @@ func lede(m Message, p page) string {
 		return fmt.Sprintf("Nobody has acknowledged %s for %s. This is escalation level %d.", on, span(m.At.Sub(since(m))), level(m))
 	case alert.EventResolved:
 		return resolvedLede(m, on)
+	case alert.EventSilenceEnding:
+		return fmt.Sprintf("%s. %s will then be told to this channel, unless somebody answers or the silence is extended.", p.Title, counted(len(m.Alerts)))
+	case alert.EventReopened:
+		return reopenedLede(m, on)
+	case alert.EventFlapping:
+		return flappingLede(m, on)
 	case alert.EventFired:
 	}
 	if len(m.Alerts) > 1 {
@@ -157,6 +169,57 @@ func lede(m Message, p page) string {
 		}
 	}
 	return on + " fired."
+}
+
+func counted(alerts int) string {
+	switch {
+	case alerts == 1:
+		return "One open alert"
+	case alerts >= 100:
+		return "100 or more open alerts" // no more are read
+	}
+	return fmt.Sprintf("%d open alerts", alerts)
+}
+
+// reopenedLede says that this is the alert which people were told was over.
+func reopenedLede(m Message, on string) string {
+	if len(m.Alerts) != 1 {
+		return fmt.Sprintf("%s: %d alerts that had cleared fired again; they go on.", on, len(m.Alerts))
+	}
+	text := on + " had cleared and fired again"
+	if value := reading(m.Definition, m.Alerts[0]); value != "" {
+		text += ": " + value
+	}
+	if n := m.Alerts[0].Reopened; n > 1 {
+		return fmt.Sprintf("%s. It is the same alert, opened again for the %s time.", text, ordinal(n))
+	}
+	return text + ". It is the same alert, opened again."
+}
+
+// flappingLede says why nobody will be told each time from now on.
+func flappingLede(m Message, on string) string {
+	if len(m.Alerts) != 1 || m.Alerts[0].Flapping == nil {
+		return fmt.Sprintf("%s is flapping: %d alerts come and go. They stay open until they are stable; you are not told each time.", on, len(m.Alerts))
+	}
+	text := on + " is flapping: it " + oneLine(m.Alerts[0].Flapping.Reason, 200)
+	if value := reading(m.Definition, m.Alerts[0]); value != "" {
+		text += ", now " + value
+	}
+	return text + ". It stays open until it is stable; you are not told each time."
+}
+
+func ordinal(n int) string {
+	suffix := "th"
+	switch {
+	case n%100 >= 11 && n%100 <= 13:
+	case n%10 == 1:
+		suffix = "st"
+	case n%10 == 2:
+		suffix = "nd"
+	case n%10 == 3:
+		suffix = "rd"
+	}
+	return strconv.Itoa(n) + suffix
 }
 
 // reading is a value beside its threshold; empty without a value.
@@ -243,6 +306,9 @@ func alertFacts(m Message, add func(label, value string)) {
 		add("Lasted", period(m))
 	} else {
 		add("Since", fmt.Sprintf("%s (%s)", clock(since(m)), span(m.At.Sub(since(m)))))
+	}
+	if !worst.ReopenedAt.IsZero() && len(m.Alerts) == 1 {
+		add("Opened again", clock(worst.ReopenedAt))
 	}
 	if n := level(m); n > 0 {
 		add("Level", strconv.Itoa(n))

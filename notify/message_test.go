@@ -43,11 +43,20 @@ func scenarios() map[string]Message {
 	told.Alerts[0].Value, told.Alerts[0].Unit = ptr(1), ""
 	told.Alerts[0].Reason = "transactions_per_s is 12 1/s, usually 164 1/s to 404 1/s at this hour, since 2026-05-04 02:00 UTC (score -13.6)"
 
+	reopened := firedMessage()
+	reopened.Event, reopened.At = alert.EventReopened, firedAt.Add(20*time.Minute)
+	reopened.Alerts[0].Reopened, reopened.Alerts[0].ReopenedAt = 2, reopened.At
+
+	flapping := firedMessage()
+	flapping.Event, flapping.At = alert.EventFlapping, firedAt.Add(24*time.Minute)
+	flapping.Alerts[0].Reopened, flapping.Alerts[0].ReopenedAt = 3, flapping.At
+	flapping.Alerts[0].Flapping = &alert.Flapping{Since: flapping.At, Reason: "opened 4 times within 30 minutes"}
+
 	test := Message{Key: "n/test/1", Event: alert.EventTest, At: firedAt}
 
 	return map[string]Message{
 		"fired": fired, "escalated": escalated, "resolved": resolved, "cleared": cleared,
-		"batch": batch(23), "batch-resolved": batchResolved(), "told": told, "test": test, "hostile": hostile(),
+		"batch": batch(23), "batch-resolved": batchResolved(), "told": told, "reopened": reopened, "flapping": flapping, "test": test, "hostile": hostile(),
 	}
 }
 

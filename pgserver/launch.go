@@ -75,7 +75,14 @@ func (s *Server) choosePort() error {
 		s.port = socketPort
 		return nil
 	}
-	s.port = max(s.cfg.Port, 0) // 0: the kernel picks
+	s.port = s.cfg.Port
+	if s.port == AnyPort {
+		port, err := FreePort()
+		if err != nil {
+			return fmt.Errorf("start postgres: %w", err)
+		}
+		s.port = port
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return s.portTaken()

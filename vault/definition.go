@@ -39,6 +39,12 @@ type DefinitionSpec struct {
 	SuppressMinutes int      `json:"suppress_minutes"`
 	NoData          string   `json:"no_data"` // NO_DATA, ALERT, OK, KEEP
 	NoDataMinutes   int      `json:"no_data_minutes"`
+	FireLooks       int      `json:"fire_looks"` // of the last OfLooks
+	OfLooks         int      `json:"of_looks"`
+	MinOpenMinutes  int      `json:"min_open_minutes"`
+	ReopenMinutes   int      `json:"reopen_minutes"`
+	FlapCount       int      `json:"flap_count"` // 0: never called flapping
+	FlapMinutes     int      `json:"flap_minutes"`
 	AutoResolve     bool     `json:"auto_resolve"`
 	EscalateMinutes int      `json:"escalate_minutes,omitempty"` // 0: it does not escalate
 	Channels        []string `json:"channels,omitempty"`         // none: every channel whose filters match
@@ -76,7 +82,8 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 	err := row.Scan(&v.Key, &v.Name, &v.Description, &v.Category, &v.Severity, &v.Enabled, &v.Source, &v.Condition, &v.Clear,
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
 		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
-		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open)
+		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open,
+		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes)
 	if !escalates {
 		v.EscalateMinutes = 0
 	}
@@ -131,7 +138,8 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 		return tx.QueryRow(ctx, definitionPutSQL, d.Key, d.Name, optional(d.Description), d.Category, d.Severity, d.Enabled, optional(d.Source),
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
-			optional(d.Runbook), optional(d.RunbookURL), author).Scan(&heard)
+			optional(d.Runbook), optional(d.RunbookURL), author,
+			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes).Scan(&heard)
 	})
 	return heard, err
 }

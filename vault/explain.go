@@ -65,6 +65,18 @@ type AlertExplanation struct {
 	LastResult   string    `json:"last_result,omitempty"`
 	LastValue    *float64  `json:"last_value,omitempty"`
 	LastDecision string    `json:"last_decision,omitempty"`
+	LastReason   string    `json:"last_decision_reason,omitempty"` // why that was decided
+
+	FireLooks      int       `json:"fire_looks"` // it fires with so many TRUE looks of OfLooks
+	OfLooks        int       `json:"of_looks"`
+	CountedTrue    *int      `json:"counted_true,omitempty"` // when it fired; nil: each look decides alone
+	CountedOf      *int      `json:"counted_of,omitempty"`
+	DecisionReason string    `json:"decision_reason,omitempty"`
+	Reopened       int       `json:"reopened"`
+	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
+	ReopenedReason string    `json:"reopened_reason,omitempty"`
+	FlappingSince  time.Time `json:"flapping_since,omitzero"`
+	FlappingReason string    `json:"flapping_reason,omitempty"`
 }
 
 // ExplainAlert evaluates again what opened an alert.
@@ -73,11 +85,15 @@ func (s *Store) ExplainAlert(ctx context.Context, a ListedAlert) (AlertExplanati
 		var (
 			e                                                                      AlertExplanation
 			at, since, unsuppressed, version, changed, held, missed, cleared, last Timestamp
+			reopened, flapping                                                     Timestamp
 		)
 		err := row.Scan(&e.Evidence, &e.Note, &at, &e.Decision, &e.Condition, &e.Inputs, &e.Recorded, &e.Value, &e.Reason,
 			&e.Again, &e.Agrees, &e.Disagreement, &since, &e.PendingMinutes, &e.NoDataMinutes, &e.SuppressionMinutes, &e.SuppressionReason,
 			&unsuppressed, &version, &changed, &e.NewerVersions, &e.Looks, &e.LooksTrue, &e.LooksFalse, &e.LooksNoData, &e.LooksError,
-			&held, &missed, &cleared, &last, &e.LastResult, &e.LastValue, &e.LastDecision)
+			&held, &missed, &cleared, &last, &e.LastResult, &e.LastValue, &e.LastDecision,
+			&e.FireLooks, &e.OfLooks, &e.CountedTrue, &e.CountedOf, &e.DecisionReason, &e.Reopened, &reopened, &e.ReopenedReason,
+			&flapping, &e.FlappingReason, &e.LastReason)
+		e.ReopenedAt, e.FlappingSince = reopened.Time, flapping.Time
 		e.At, e.ResultSince, e.UnsuppressedAt, e.Version, e.ChangedAt = at.Time, since.Time, unsuppressed.Time, version.Time, changed.Time
 		e.HeldUntil, e.FirstFalseAt, e.ClearedAt, e.LastAt = held.Time, missed.Time, cleared.Time, last.Time
 		return e, err
@@ -87,7 +103,9 @@ func (s *Store) ExplainAlert(ctx context.Context, a ListedAlert) (AlertExplanati
 		       coalesce(result, ''), agrees, coalesce(disagreement, ''), result_since, pending_minutes, no_data_minutes, suppression_minutes,
 		       coalesce(suppression_reason, ''), unsuppressed_at, definition_version, definition_changed_at, newer_versions,
 		       looks, looks_true, looks_false, looks_no_data, looks_error, held_until, first_false_at, cleared_at,
-		       last_evaluated_at, coalesce(last_result, ''), last_value::float8, coalesce(last_decision, '')
+		       last_evaluated_at, coalesce(last_result, ''), last_value::float8, coalesce(last_decision, ''),
+		       fire_looks, of_looks, counted_true, counted_of, coalesce(decision_reason, ''), coalesce(reopened_count, 0), reopened_at,
+		       coalesce(reopened_reason, ''), flapping_since, coalesce(flapping_reason, ''), coalesce(last_decision_reason, '')
 		  FROM monitoring.explain_alert($1)`, hashKey(a.Key))
 	if err == nil {
 		err = s.compare(ctx, &e.Verdict)
@@ -121,6 +139,7 @@ type DefinitionExplanation struct {
 	AlertSince      time.Time `json:"alert_since,omitzero"`
 	LastAlert       string    `json:"last_alert,omitempty"`
 	LastAlertAt     time.Time `json:"last_alert_at,omitzero"`
+	DecisionReason  string    `json:"decision_reason,omitempty"` // why that was decided, where the result does not say it
 }
 
 // ExplainDefinition says for each target on which a definition was looked at, or for one, why it fires or
@@ -133,7 +152,7 @@ func (s *Store) ExplainDefinition(ctx context.Context, key, target string) ([]De
 		)
 		err := row.Scan(&e.Target, &e.Tenant, &e.State, &e.Enabled, &current, &e.EveryMinutes, &e.PendingMinutes, &e.NoDataMinutes, &e.NoDataState,
 			&at, &version, &due, &e.Missed, &e.Condition, &e.Inputs, &e.Recorded, &e.Value, &e.Reason, &since, &e.Decision, &e.Again, &e.Agrees,
-			&fires, &suppressed, &e.Alert, &e.AlertState, &opened, &e.LastAlert, &lastAt)
+			&fires, &suppressed, &e.Alert, &e.AlertState, &opened, &e.LastAlert, &lastAt, &e.DecisionReason)
 		e.At, e.Version, e.CurrentVersion, e.NextDue, e.ResultSince = at.Time, version.Time, current.Time, due.Time, since.Time
 		e.FiresAt, e.SuppressedUntil, e.AlertSince, e.LastAlertAt = fires.Time, suppressed.Time, opened.Time, lastAt.Time
 		return e, err
@@ -142,7 +161,7 @@ func (s *Store) ExplainDefinition(ctx context.Context, key, target string) ([]De
 		       no_data_minutes, no_data_state, evaluated_at, evaluated_version, next_due, coalesce(missed, 0), coalesce(condition, ''), inputs,
 		       coalesce(recorded_result, ''), recorded_value::float8, coalesce(recorded_reason, ''), result_since, coalesce(decision, ''),
 		       coalesce(result, ''), agrees, fires_at, suppressed_until, coalesce(open_alert, ''), coalesce(open_status, ''), open_since,
-		       coalesce(last_alert, ''), last_alert_at
+		       coalesce(last_alert, ''), last_alert_at, coalesce(decision_reason, '')
 		  FROM monitoring.explain_definition($1, $2)`, key, optional(target))
 	for i := range list {
 		if err == nil {

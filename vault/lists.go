@@ -70,9 +70,17 @@ type ListedAlert struct {
 	Runbook           string          `json:"runbook,omitempty"` // one line: what it means, what to look at, what to do
 	AutoResolve       bool            `json:"auto_resolve"`
 
+	Reopened       int       `json:"reopened,omitempty"` // how often it fired again and went on
+	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
+	FlappingSince  time.Time `json:"flapping_since,omitzero"` // zero: it is not flapping
+	FlappingReason string    `json:"flapping_reason,omitempty"`
+
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
 	NextLevel int       `json:"next_level,omitempty"`
 	NextAt    time.Time `json:"next_at,omitzero"`
+
+	// Mute is why nobody is told of it for now; nil: nothing keeps them, or AddMutes was not asked.
+	Mute *alert.Mute `json:"mute,omitempty"`
 }
 
 // AlertFilter restricts a list of alerts; the zero value lists all that still need somebody.
@@ -134,6 +142,8 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		acknowledged  Timestamp
 		resolved      Timestamp
 		lastNotified  Timestamp
+		reopened      Timestamp
+		flapping      Timestamp
 		escalates     bool
 		delayMinutes  int
 		notifications *int
@@ -142,7 +152,8 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.TriggeredAt, &changed, &a.ChangedVia, &acknowledged, &a.AcknowledgedBy, &a.AcknowledgedNotes,
 		&resolved, &a.ResolvedBy, &a.ResolvedNotes, &a.SuppressionReason, &notifications, &lastNotified,
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
-		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes)
+		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
+		&a.Reopened, &reopened, &flapping, &a.FlappingReason)
 	if err != nil {
 		return a, err
 	}
@@ -151,6 +162,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 	}
 	a.TriggeredAt, a.DefinitionVersion = a.TriggeredAt.UTC(), a.DefinitionVersion.UTC()
 	a.ChangedAt, a.AcknowledgedAt, a.ResolvedAt, a.LastNotifiedAt = changed.Time, acknowledged.Time, resolved.Time, lastNotified.Time
+	a.ReopenedAt, a.FlappingSince = reopened.Time, flapping.Time
 	if escalates {
 		a.expectEscalation(time.Duration(delayMinutes) * time.Minute)
 	}
@@ -173,7 +185,7 @@ func (a *ListedAlert) expectEscalation(delay time.Duration) {
 // Told is the newest state of one notification of an alert.
 type Told struct {
 	At                time.Time `json:"at"`
-	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>
+	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, REOPENED:<n>, FLAPPING
 	Channel           string    `json:"channel"`
 	Type              string    `json:"type"`
 	Recipient         string    `json:"recipient"`

@@ -15,7 +15,7 @@ type LedgerEntry struct {
 	ChannelKey        string    `json:"channel_key"`
 	ChannelType       string    `json:"channel_type"`
 	Recipient         string    `json:"recipient"`
-	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>
+	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, REOPENED:<n>, FLAPPING
 	DeliveryKey       string    `json:"delivery_key"`
 	Status            string    `json:"status"` // PENDING, DELIVERED, FAILED, SUPPRESSED
 	Attempt           int       `json:"attempt"`

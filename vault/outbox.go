@@ -45,6 +45,21 @@ type OutboxPayload struct {
 	Via   string    `json:"via"`
 	Notes string    `json:"notes"`
 	Value *float64  `json:"value"`
+	// Of FIRED: how the alert stood when it opened; by now it may have ended and opened again.
+	Reopened       int       `json:"reopened"`
+	FlappingSince  time.Time `json:"flapping_since"`
+	FlappingReason string    `json:"flapping_reason"`
+}
+
+// opened gives the alert of a FIRED the openings that the fact is about.
+func (p OutboxPayload) opened(a *alert.Alert) {
+	a.Reopened = p.Reopened
+	if p.Reopened > 0 {
+		a.ReopenedAt = p.At.UTC()
+	}
+	if !p.FlappingSince.IsZero() {
+		a.Flapping = &alert.Flapping{Since: p.FlappingSince.UTC(), Reason: p.FlappingReason}
+	}
 }
 
 // Outbox is the one relay's hold on the outbox: a session with the relay's lock, which also listens.
@@ -145,6 +160,9 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	d.EscalationDelay = time.Duration(minutes) * time.Minute
 	if err := json.Unmarshal(payload, &r.Payload); err != nil {
 		return r, fmt.Errorf("outbox row %d: %w", r.ID, err)
+	}
+	if r.Kind == alert.TransitionFired {
+		r.Payload.opened(a)
 	}
 	return r, nil
 }

@@ -29,12 +29,13 @@ type relay struct {
 	store     *vault.Store
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
+	silences  *activities.Silences
 	temporal  client.Client
 	log       *slog.Logger
 }
 
-func newRelay(store *vault.Store, alerts *activities.Alerts, incidents *activities.Incidents, temporal client.Client, log *slog.Logger) *relay {
-	return &relay{store: store, alerts: alerts, incidents: incidents, temporal: temporal, log: log}
+func newRelay(store *vault.Store, alerts *activities.Alerts, incidents *activities.Incidents, silences *activities.Silences, temporal client.Client, log *slog.Logger) *relay {
+	return &relay{store: store, alerts: alerts, incidents: incidents, silences: silences, temporal: temporal, log: log}
 }
 
 func (r *relay) run(ctx context.Context) {
@@ -75,6 +76,9 @@ func (r *relay) hold(ctx context.Context) error {
 		if err := r.relayIncidents(ctx, outbox, adopting); err != nil {
 			return err
 		}
+		if err := r.relaySilences(ctx, outbox, adopting); err != nil {
+			return err
+		}
 		if err := outbox.Wait(ctx, pollEvery); err != nil {
 			return err
 		}
@@ -86,6 +90,9 @@ func (r *relay) relayAlerts(ctx context.Context, outbox *vault.Outbox, adopting 
 		return err
 	}
 	if err := r.drain(ctx, outbox); err != nil || !adopting {
+		return err
+	}
+	if err := r.writeWindows(ctx); err != nil {
 		return err
 	}
 	return r.adopt(ctx, outbox)

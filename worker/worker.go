@@ -41,6 +41,7 @@ type parts struct {
 	metrics   *api.TemporalMetrics
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
+	silences  *activities.Silences
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -78,7 +79,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	relayed := make(chan struct{})
 	go func() {
 		defer close(relayed)
-		newRelay(p.store, p.alerts, p.incidents, p.temporal, log).run(ctx)
+		newRelay(p.store, p.alerts, p.incidents, p.silences, p.temporal, log).run(ctx)
 	}()
 	followed := make(chan struct{})
 	go func() {
@@ -186,6 +187,9 @@ func (p *parts) register() sdkworker.Worker {
 	p.incidents = &activities.Incidents{
 		Vault: p.store, Temporal: p.temporal, TaskQueue: p.config.TaskQueue, IncidentWorkflow: workflows.IncidentWorkflowName,
 	}
+	p.silences = &activities.Silences{
+		Vault: p.store, Channels: directory, Temporal: p.temporal, TaskQueue: p.config.TaskQueue, SilenceWorkflow: workflows.SilenceWorkflowName,
+	}
 	w := sdkworker.New(p.temporal, p.config.TaskQueue, sdkworker.Options{
 		MaxConcurrentWorkflowTaskPollers: 10,
 		MaxConcurrentActivityTaskPollers: 10,
@@ -202,10 +206,12 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
 	collection := &activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir}
 	for _, group := range []any{
 		p.alerts,
 		p.incidents,
+		p.silences,
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,

@@ -38,6 +38,7 @@ type alertRun struct {
 	sending  []*delivery // under way, in the order of their beginning
 	announce int         // messages being prepared, whose deliveries have not begun
 	shown    string      // state and wait as last set in the search attributes
+	mutes    mutes
 }
 
 func newAlertRun(ctx workflow.Context, in activities.AlertGroupInput) *alertRun {
@@ -66,6 +67,7 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalAcknowledge, r.acknowledge) })
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalResolve, r.resolve) })
 	workflow.Go(ctx, r.escalate)
+	workflow.Go(ctx, r.followMutes)
 	return nil
 }
 
@@ -130,23 +132,29 @@ type request struct {
 
 // apply takes a whole batch before anybody is told: what fired and was answered meanwhile pages nobody.
 func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
-	var fired, ended []*alert.Tracked
+	var fired, reopened, ended []*alert.Tracked
 	var again []request
+	mutes := false
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
 			continue
 		}
 		switch item.Kind {
 		case alert.TransitionFired:
-			if t := r.group.Fire(item, now(ctx)); t != nil {
+			if t := r.group.Reopen(item, now(ctx)); t != nil {
+				r.stopPaging() // what still tells of its end
+				reopened = append(reopened, t)
+			} else if t := r.group.Fire(item, now(ctx)); t != nil {
 				r.recordOpening(t, item)
 				fired = append(fired, t)
 			}
 		case alert.TransitionNotify:
 			if t := r.group.Find(item.Alert.Key); t != nil && t.Active() {
 				t.Requests++
-				again = append(again, request{of: t, event: "REQUESTED:" + strconv.Itoa(t.Requests)})
+				again = append(again, request{of: t, event: t.Request(t.Requests)})
 			}
+		case alert.TransitionMutes:
+			mutes = true
 		case alert.TransitionAcknowledged:
 			if t := r.group.Find(item.Alert.Key); t != nil {
 				r.acknowledgeOne(t, item.Actor, item.Via, item.Notes, item.At, item.Recorded)
@@ -157,14 +165,14 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 			}
 		}
 	}
-	fired = slices.DeleteFunc(fired, func(t *alert.Tracked) bool { return !t.Asks() })
-	if len(fired) > 0 {
-		r.tell(ctx, alert.EventFired, string(alert.EventFired), fired)
-	}
+	r.tellOpenings(ctx, append(fired, reopened...))
 	for _, asked := range again {
 		r.tell(ctx, alert.EventFired, asked.event, []*alert.Tracked{asked.of})
 	}
-	r.tellResolved(ctx, ended)
+	r.tellResolved(ctx, slices.DeleteFunc(ended, func(t *alert.Tracked) bool { return t.Active() }))
+	if mutes {
+		r.reconsiderSoon(ctx)
+	}
 	r.show(ctx)
 }
 
@@ -258,6 +266,7 @@ func (r *alertRun) escalate(ctx workflow.Context) {
 
 // raise tells of each level in a message of its own: a group may hold alerts of several ages.
 func (r *alertRun) raise(ctx workflow.Context) {
+	r.reconsider(ctx) // what began to be muted by time alone does not escalate
 	byLevel := map[int][]*alert.Tracked{}
 	for _, t := range r.group.Escalate(now(ctx)) {
 		r.recorder.change(r.changeOf(t, alert.StatusEscalated, "escalation timer", "workflow", "", now(ctx)))

@@ -31,7 +31,7 @@ func (m *measurer) CollectCapacity(_ context.Context, in activities.CollectCapac
 func capacityWith(t *testing.T, m *measurer) (activities.CollectCapacityOutput, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.SetStartTime(began)
 	env.RegisterActivity(m)
 	env.ExecuteWorkflow(workflows.Capacity, workflows.CapacityInput{Target: "local", Every: time.Hour})

@@ -40,7 +40,7 @@ func (c *collector) ScoreAnomalies(_ context.Context, in activities.ScoreAnomali
 func collectWith(t *testing.T, c *collector) (workflows.CollectResult, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.RegisterActivity(c)
 	env.ExecuteWorkflow(workflows.Collect, workflows.CollectInput{Target: "local", Every: time.Minute})
 	var result workflows.CollectResult

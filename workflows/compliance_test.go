@@ -27,7 +27,7 @@ func (a *auditor) CheckCompliance(_ context.Context, in activities.CheckComplian
 func TestCompliance_RetriesUnderTheMomentAndTheRunAtWhichItBegan(t *testing.T) {
 	t.Parallel()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.SetStartTime(began)
 	a := &auditor{errs: []error{errVault, errVault}}
 	env.RegisterActivity(a)

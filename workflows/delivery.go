@@ -22,9 +22,16 @@ type delivery struct {
 	cancel    workflow.CancelFunc
 }
 
-// moot: the message asks people to act, and for none of its alerts is that needed any more.
-func (d *delivery) moot() bool {
-	return d.message.Event != alert.EventResolved && !slices.ContainsFunc(d.alerts, (*alert.Tracked).Asks)
+// moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
+// tells of an end, and all of its alerts have opened again.
+func (d *delivery) moot() bool { return !slices.ContainsFunc(d.alerts, d.isDue) }
+
+// isDue: the message still has something to say of this alert.
+func (d *delivery) isDue(t *alert.Tracked) bool {
+	if d.message.Event == alert.EventResolved {
+		return !t.Active()
+	}
+	return t.Pages()
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -38,9 +45,15 @@ func (r *alertRun) tell(ctx workflow.Context, event alert.Event, ledgerEvent str
 	r.announce++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()
+		asked := r.askMutes(ctx, alerts)
 		r.refreshChannels(ctx)
+		r.learnMutes(ctx, asked, alerts)
 		// A row before a message, as long as the vault answers; and it may answer that somebody was faster.
 		if err := r.recorder.settle(ctx); err != nil {
+			return
+		}
+		alerts := r.holdBack(ctx, event, ledgerEvent, alerts)
+		if len(alerts) == 0 {
 			return
 		}
 		begun := []*delivery{}
@@ -71,9 +84,11 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 			return
 		}
 		begun := []*delivery{}
-		for _, told := range toldOf(alerts) {
-			concerned := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
-			begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, alert.EventResolved, string(alert.EventResolved), concerned, at)...)
+		for _, ending := range endingsOf(alerts) {
+			for _, told := range toldOf(ending.alerts) {
+				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
+			}
 		}
 		r.deliver(ctx, begun, at)
 	})
@@ -227,14 +242,21 @@ func (r *alertRun) count(class activities.Class) {
 // withdraw closes the ledger of a message that is not needed any more. One that was never begun has no
 // ledger to close; one whose outcome nobody knows is not called withdrawn.
 func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last activities.SendNotificationOutput, uncertain bool) {
+	if r.withdrawMuted(ctx, d, attempt, uncertain) {
+		return
+	}
+	meanwhile := "the alert was answered"
+	if d.message.Event == alert.EventResolved {
+		meanwhile = "the alert had opened again"
+	}
 	switch {
 	case uncertain:
-		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and the alert was answered before another; the message may have arrived")...)
+		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and "+meanwhile+" before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
 		return
 	}
-	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, "the alert was answered before another attempt; the last one said: "+last.Receipt.Reason)...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, meanwhile+" before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.

@@ -45,7 +45,7 @@ func (e *engine) BringTransitions(_ context.Context, in activities.BringTransiti
 func evaluate(t *testing.T, e *engine, previous *workflows.EvaluateResult, at time.Time) (workflows.EvaluateResult, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.SetStartTime(at)
 	env.RegisterActivity(e)
 	if previous != nil {
@@ -139,7 +139,7 @@ func TestEvaluate_OfAnotherTargetPagesNobodyAboutTheVault(t *testing.T) {
 	t.Parallel()
 	e := &engine{err: temporal.NewNonRetryableApplicationError("no connection", activities.ErrorVaultUnreachable, nil)}
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.RegisterActivity(e)
 	// Even with a fallback that an earlier run left.
 	env.SetLastCompletionResult(workflows.EvaluateResult{Fallback: fallback})

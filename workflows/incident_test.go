@@ -68,7 +68,7 @@ func (w *incidentWorld) RecordIncident(_ context.Context, in activities.RecordIn
 func newIncidentWorld(t *testing.T) *incidentWorld {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	w := &incidentWorld{t: t, env: suite.NewTestWorkflowEnvironment(), vault: incident.Incident{
+	w := &incidentWorld{t: t, env: newEnvironment(&suite), vault: incident.Incident{
 		ID: "I-7F3K", HashKey: "aa", WorkflowID: "incident/I-7F3K", Title: "Primary is slow", Status: incident.StatusOpen,
 		Severity: alert.SeverityHigh, Priority: "P2", CreatedAt: began, CreatedBy: "dana", Alerts: 2, ActiveAlerts: 2,
 	}}

@@ -47,11 +47,8 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 		unproven bool // an attempt ended without an answer
 	)
 	for attempt := 0; ; attempt++ {
-		if d.message.Event != alert.EventResolved {
-			answered := slices.DeleteFunc(slices.Clone(left), (*alert.Tracked).Asks)
-			r.withdrawEach(ctx, d, answered, attempt, tried, last, unproven)
-			left = slices.DeleteFunc(slices.Clone(left), func(t *alert.Tracked) bool { return !t.Asks() })
-		}
+		r.withdrawEach(ctx, d, slices.DeleteFunc(slices.Clone(left), d.isDue), attempt, tried, last, unproven)
+		left = slices.DeleteFunc(slices.Clone(left), func(t *alert.Tracked) bool { return !d.isDue(t) })
 		if len(left) == 0 {
 			return accepted
 		}
@@ -118,14 +115,25 @@ func keep(alerts []*alert.Tracked, keys []string) []*alert.Tracked {
 	return slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !named[t.Key] })
 }
 
-// withdrawEach closes the ledger of messages that are not needed any more, as far as one was begun.
-func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempt int, tried map[string]bool, last activities.Receipt, uncertain bool) {
-	begun := slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !uncertain && !tried[t.Key] })
-	if len(begun) == 0 {
-		return
+// withdrawEach closes the ledger of messages that are not needed any more, as far as one was begun, and owes those
+// that a mute stopped. unproven: an attempt ended without an answer, and the ledger knows what it told of.
+func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempt int, tried map[string]bool, last activities.Receipt, unproven bool) {
+	for _, t := range alerts {
+		one := &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: []*alert.Tracked{t}}
+		one.message.Key = t.Key + "/" + d.event
+		if unproven && t.Asks() && t.Mute != nil {
+			t.Owe(d.message.Event, d.event) // whom the ledger holds as told is not told again
+			continue
+		}
+		if unproven {
+			t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
+		}
+		receipt := last
+		if !tried[t.Key] {
+			receipt = activities.Receipt{}
+		}
+		r.withdraw(ctx, one, attempt, activities.SendNotificationOutput{Receipt: receipt}, unproven)
 	}
-	withdrawn := &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: begun}
-	r.withdraw(ctx, withdrawn, attempt, activities.SendNotificationOutput{Receipt: last}, uncertain)
 }
 
 func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tracked, in activities.SendEachInput) (activities.SendEachOutput, error) {

@@ -33,6 +33,7 @@ func TestCommittedHistories_Replay(t *testing.T) {
 			replayer.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 			replayer.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 			replayer.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
+			replayer.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
 			quiet := tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(quiet, path); err != nil {
 				t.Errorf("running workflows would be stuck after this change: %v", err)

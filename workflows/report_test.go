@@ -69,7 +69,7 @@ func mailed(class activities.Class, final bool) activities.SendReportOutput {
 func (p *press) publish(t *testing.T) (workflows.ReportResult, time.Duration, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment(&suite)
 	env.SetStartTime(began)
 	env.RegisterActivity(p)
 	env.SetTestTimeout(20 * time.Second)

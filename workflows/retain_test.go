@@ -80,7 +80,7 @@ func newAttic(t *testing.T) *attic {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	a := &attic{t: t, env: suite.NewTestWorkflowEnvironment()}
+	a := &attic{t: t, env: newEnvironment(&suite)}
 	a.env.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	a.env.RegisterActivity(a)
 	a.env.SetTestTimeout(20 * time.Second)

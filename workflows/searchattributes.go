@@ -31,6 +31,7 @@ const maxListed = 50
 const (
 	waitsForAnswer     = "acknowledgement"
 	waitsForResolution = "resolution"
+	waitsForUnmute     = "end of a mute"
 	waitsForDelivery   = "delivery"
 	waitsForVault      = "vault"
 	waitsForNothing    = "nothing"

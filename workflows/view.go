@@ -25,6 +25,9 @@ func (r *alertRun) status() alert.GroupStatus {
 func (r *alertRun) waiting() string {
 	switch r.group.Status() {
 	case alert.StatusOpen, alert.StatusEscalated:
+		if !r.group.Pages() {
+			return waitsForUnmute
+		}
 		return waitsForAnswer
 	case alert.StatusAcknowledged:
 		return waitsForResolution
@@ -80,6 +83,9 @@ func line(t *alert.Tracked) string {
 	}
 	if t.AcknowledgedBy != "" {
 		parts = append(parts, "acknowledged by "+t.AcknowledgedBy)
+	}
+	if t.Asks() && t.Mute != nil {
+		parts = append(parts, t.Mute.Reason())
 	}
 	if t.ResolvedBy != "" {
 		parts = append(parts, "resolved by "+t.ResolvedBy)

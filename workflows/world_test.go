@@ -10,6 +10,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"onevault/activities"
@@ -33,6 +34,8 @@ type world struct {
 	onRecord func(activities.RecordHistoryInput) (activities.RecordHistoryOutput, error)
 	onSend   func(activities.SendNotificationInput) (activities.SendNotificationOutput, error)
 	onList   func() error
+	// onMutes says what mutes an alert; nil: nothing ever does.
+	onMutes func(key string) (*alert.Mute, error)
 }
 
 type sentMessage struct {
@@ -67,6 +70,25 @@ func (w *world) ListChannels(context.Context, activities.ListChannelsInput) (act
 	return activities.ListChannelsOutput{Channels: w.channels}, nil
 }
 
+func (w *world) FindMutes(_ context.Context, in activities.FindMutesInput) (activities.FindMutesOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out activities.FindMutesOutput
+	for _, key := range in.Alerts {
+		if w.onMutes == nil {
+			break
+		}
+		m, err := w.onMutes(key)
+		if err != nil {
+			return activities.FindMutesOutput{}, err
+		}
+		if m != nil {
+			out.Mutes = append(out.Mutes, activities.MutedAlerts{Mute: *m, Alerts: []string{key}})
+		}
+	}
+	return out, nil
+}
+
 func (w *world) SendNotification(_ context.Context, in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,10 +118,18 @@ var (
 	}
 )
 
+// newEnvironment is a test environment that takes a machine with much else to do for what it is: a workflow
+// that does not get on for a second is no deadlock there.
+func newEnvironment(suite *testsuite.WorkflowTestSuite) *testsuite.TestWorkflowEnvironment {
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	return env
+}
+
 func newWorld(t *testing.T, channels []alert.Channel) *world {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	w := &world{t: t, env: suite.NewTestWorkflowEnvironment(), channels: channels}
+	w := &world{t: t, env: newEnvironment(&suite), channels: channels}
 	w.env.SetStartTime(began)
 	w.env.SetStartWorkflowOptions(clientOptions(workflows.AlertWorkflowID("local", connections.Key, "")))
 	w.env.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})

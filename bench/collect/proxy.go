@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +47,9 @@ func (p *proxy) serve() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.server)
+		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.server)
 		if err != nil {
-			client.Close()
+			_ = client.Close() // it is given up, whatever it says
 			continue
 		}
 		p.mu.Lock()
@@ -62,7 +63,7 @@ func (p *proxy) serve() {
 // pass copies until either side has ended, and ends the other.
 func pass(to io.WriteCloser, from io.Reader) {
 	_, _ = io.Copy(to, from) // what breaks here breaks for the contestant, who says so
-	to.Close()
+	_ = to.Close()           // the other direction may have ended it
 }
 
 func (p *proxy) close() error {
@@ -70,7 +71,7 @@ func (p *proxy) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, conn := range p.open {
-		conn.Close() // most are closed already
+		_ = conn.Close() // most are closed already
 	}
 	return err
 }

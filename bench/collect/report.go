@@ -102,7 +102,7 @@ func (r *report) print(w io.Writer) {
 	for _, d := range r.Databases {
 		fmt.Fprintf(w, "\n%s database: %d tables, %d statements", d.Name, d.Tables, d.Statements)
 		if d.Goal > 0 {
-			fmt.Fprintf(w, "; all parts are to take less than %s of CPU", d.Goal)
+			fmt.Fprintf(w, "; a full collection is to take less than %s of CPU", d.Goal)
 		}
 		fmt.Fprintln(w)
 		lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

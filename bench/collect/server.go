@@ -33,7 +33,7 @@ type watched struct {
 type size struct {
 	name               string
 	tables, statements int
-	goal               time.Duration // for all parts, of CPU; 0: none
+	goal               time.Duration // for a full collection, of CPU; 0: none
 	single             bool          // one collection in a turn is enough
 }
 
@@ -144,7 +144,7 @@ func (w *watched) runStatements(ctx context.Context, number int) error {
 	if err != nil {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
-	defer conn.Close(ctx)
+	defer conn.Close(ctx) //nolint:errcheck // nothing is left to be told
 	const perMessage = 500
 	var tables int
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM pg_tables WHERE schemaname = 'application'").Scan(&tables); err != nil {

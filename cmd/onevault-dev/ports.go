@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"onevault/pgserver"
 )
 
 // portChoice is one of the ports and what was said about it.
@@ -36,6 +38,9 @@ func (c *portChoice) choose(patience time.Duration, note func(string)) error {
 
 // tryPort reports the port if it is free on the loopback address, or any free one for 0.
 func tryPort(port int, patience time.Duration) (int, error) {
+	if port == 0 {
+		return pgserver.FreePort()
+	}
 	deadline := time.Now().Add(patience)
 	for {
 		l, err := net.Listen("tcp", loopback(port))

@@ -31,7 +31,7 @@ func (a *app) alertCommand() *cobra.Command {
 	return noun("alert", "See alerts, acknowledge and resolve them",
 		a.alertListCommand(), a.alertShowCommand(), a.alertExplainCommand(), a.alertTimelineCommand(),
 		a.alertActionCommand("ack", command.Acknowledge), a.alertActionCommand("resolve", command.Resolve),
-		a.alertOpenCommand())
+		a.alertSilenceCommand(), a.alertOpenCommand())
 }
 
 func (a *app) alertListCommand() *cobra.Command {
@@ -88,7 +88,11 @@ func (a *app) listAlerts(ctx context.Context, filter vault.AlertFilter) error {
 		return err
 	}
 	now := a.now()
-	if !filter.AsOf.IsZero() {
+	if filter.AsOf.IsZero() {
+		if err := store.AddMutes(ctx, list); err != nil {
+			return err
+		}
+	} else {
 		now = filter.AsOf // ages and what came next are those of then
 		a.note("%s", asOfNote(filter))
 	}
@@ -122,7 +126,11 @@ func (a *app) alertShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showAlert(found, told)
+			shown := []vault.ListedAlert{found}
+			if err := store.AddMutes(cmd.Context(), shown); err != nil {
+				return err
+			}
+			return a.showAlert(shown[0], told)
 		},
 	}
 }

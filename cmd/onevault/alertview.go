@@ -49,7 +49,7 @@ func alertColumns(now time.Time) []output.Column[vault.ListedAlert] {
 	return []output.Column[row]{
 		{Name: "ID", Cell: func(l row) output.Cell { return output.Text(l.ID) }},
 		{Name: "SEV", Cell: func(l row) output.Cell { return severityCell(l.Severity) }},
-		{Name: "STATE", Cell: func(l row) output.Cell { return stateCell(l.State) }},
+		{Name: "STATE", Cell: stateOf},
 		{Name: "TARGET", Cell: func(l row) output.Cell { return output.Text(l.Target) }},
 		{Name: "ALERT", Cell: func(l row) output.Cell { return output.Text(l.Name) }},
 		{Name: "VALUE", Cell: func(l row) output.Cell { return output.Text(output.Number(l.Value, l.Unit)) }},
@@ -97,6 +97,15 @@ func stateCell(s alert.Status) output.Cell {
 	return output.Cell{Text: string(s), Style: style}
 }
 
+// stateOf is the state of an alert, and whether it comes and goes.
+func stateOf(l vault.ListedAlert) output.Cell {
+	cell := stateCell(l.State)
+	if !l.FlappingSince.IsZero() {
+		cell.Text += " flapping"
+	}
+	return cell
+}
+
 func threshold(l vault.ListedAlert) string {
 	if l.Threshold == nil {
 		return output.None
@@ -111,6 +120,12 @@ const lateAfter = 5 * time.Second
 // nextCell says what happens unless somebody answers. It comes from the vault's own marks, so that a list
 // costs the workflows nothing; an escalation that should have come means that no worker runs.
 func nextCell(now time.Time, l vault.ListedAlert) output.Cell {
+	if m := l.Mute; m != nil {
+		if m.Until.IsZero() {
+			return output.Cell{Text: fmt.Sprintf("muted by %s (%s)", m.By, m.ID), Style: output.Faint}
+		}
+		return output.Cell{Text: fmt.Sprintf("muted for %s (%s)", output.Span(m.Until.Sub(now)), m.ID), Style: output.Faint}
+	}
 	if l.NextLevel == 0 {
 		return output.Text(output.None)
 	}
@@ -143,7 +158,7 @@ func (a *app) showAlert(l vault.ListedAlert, told []vault.Told) error {
 		return err
 	}
 	now := a.now()
-	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", l.ID, p.Paint(severityCell(l.Severity)), p.Paint(stateCell(l.State)),
+	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", l.ID, p.Paint(severityCell(l.Severity)), p.Paint(stateOf(l)),
 		output.Printable(l.Name), output.Printable(l.Target))
 	if err := p.Pairs(alertPairs(now, l)); err != nil {
 		return err
@@ -154,6 +169,13 @@ func (a *app) showAlert(l vault.ListedAlert, told []vault.Told) error {
 	}
 	fmt.Fprintln(a.out, "\ntold:")
 	return output.List(p, told, toldColumns(now), nil)
+}
+
+func muteText(m *alert.Mute) string {
+	if m == nil {
+		return ""
+	}
+	return m.Reason()
 }
 
 func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
@@ -180,11 +202,14 @@ func alertPairs(now time.Time, l vault.ListedAlert) [][2]string {
 	pairs := [][2]string{
 		{"what", l.Description},
 		{"opened", ago(l.TriggeredAt)},
+		{"opened again", reopenedText(l, ago(l.ReopenedAt))},
+		{"flapping", flappingText(l, ago(l.FlappingSince, "since"))},
 		{"value", strings.TrimSpace(output.Number(l.Value, l.Unit) + ", threshold " + threshold(l))},
 		{"condition", l.Condition},
 		{"inputs", inputsText(l.Inputs)},
 		{"reason", l.Reason},
 		{"suppressed", l.SuppressionReason},
+		{"muted", muteText(l.Mute)},
 		{"acknowledged", by(l.AcknowledgedAt, l.AcknowledgedBy, l.AcknowledgedNotes)},
 		{"resolved", by(l.ResolvedAt, l.ResolvedBy, l.ResolvedNotes)},
 		{"level", strconv.Itoa(l.Level)},
@@ -207,6 +232,23 @@ func runbookPairs(text, url string) [][2]string {
 		return [][2]string{{"runbook", strings.TrimSpace(text + " " + url)}}
 	}
 	return [][2]string{{"means", means}, {"look at", look}, {"to do", do}, {"runbook", url}}
+}
+
+func reopenedText(l vault.ListedAlert, last string) string {
+	switch l.Reopened {
+	case 0:
+		return ""
+	case 1:
+		return "once, " + last
+	}
+	return fmt.Sprintf("%d times, last %s", l.Reopened, last)
+}
+
+func flappingText(l vault.ListedAlert, since string) string {
+	if since == "" {
+		return ""
+	}
+	return since + ": " + l.FlappingReason + "; it ends when it is stable"
 }
 
 func via(text string) string {

@@ -76,13 +76,13 @@ func anomalyColumns(now time.Time, plain bool) []output.Column[vault.ListedAnoma
 	type row = vault.ListedAnomaly
 	return []output.Column[row]{
 		{Name: "METRIC", Cell: func(m row) output.Cell { return output.Text(m.Metric) }},
+		{Name: "TARGET", Cell: func(m row) output.Cell { return output.Text(m.Target) }},
 		{Name: "STATE", Cell: anomalyStateCell},
 		{Name: "VALUE", Cell: func(m row) output.Cell { return output.Text(valueOf(m.Value, m.Unit)) }},
 		{Name: "USUAL", Cell: func(m row) output.Cell { return output.Text(usualText(m)) }},
 		{Name: "SCORE", Cell: func(m row) output.Cell { return output.Text(spreadsText(m.Score)) }},
 		{Name: "SINCE", Cell: func(m row) output.Cell { return output.Text(output.Age(now, m.Since)) }},
 		{Name: "LAST DAY", Cell: func(m row) output.Cell { return output.Text(output.Sparkline(m.Hours, sparkWidth, plain)) }},
-		{Name: "TARGET", Wide: true, Cell: func(m row) output.Cell { return output.Text(m.Target) }},
 		{Name: "MEDIAN", Wide: true, Cell: func(m row) output.Cell { return output.Text(roughly(m.Median, m.Unit)) }},
 		{Name: "SPREAD", Wide: true, Cell: func(m row) output.Cell { return output.Text(roughly(m.Spread, m.Unit)) }},
 		{Name: "LEARNED FROM", Wide: true, Cell: func(m row) output.Cell { return output.Text(learnedFrom(m)) }},

@@ -101,6 +101,7 @@ func (a *app) root() *cobra.Command {
 		a.securityCommand(),
 		a.statementCommand(),
 		a.anomalyCommand(),
+		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

@@ -16,7 +16,7 @@ import (
 func (a *app) definitionCommand() *cobra.Command {
 	return noun("definition", "See what is watched, keep it in a file, and see who changed it", a.definitionListCommand(),
 		a.definitionExportCommand(), a.definitionLintCommand(), a.definitionDiffCommand(), a.definitionApplyCommand(),
-		a.definitionHistoryCommand(), a.definitionRollbackCommand(), a.definitionSchemaCommand())
+		a.definitionHistoryCommand(), a.definitionRollbackCommand(), a.definitionSchemaCommand(), a.definitionBacktestCommand(), a.definitionTestCommand())
 }
 
 func (a *app) definitionListCommand() *cobra.Command {

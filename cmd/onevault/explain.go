@@ -177,10 +177,13 @@ func explanationPairs(now time.Time, l vault.ListedAlert, e vault.AlertExplanati
 		{"because", saidText(e)},
 		{"condition", e.Condition},
 		{"lasting since", lastingText(e)},
+		{"looks", countedText(e)},
+		{"opened again", reopeningText(e)},
+		{"flapping", flapsText(e)},
 		{"suppression", suppressionText(e)},
 		{"definition", versionText(now, l, e)},
 		{"since then", looksText(e)},
-		{"last look", lookText(now, e.LastAt, e.LastResult, e.LastDecision, output.Number(e.LastValue, ""))},
+		{"last look", lookText(now, e.LastAt, e.LastResult, e.LastDecision, output.Number(e.LastValue, "")) + said(e.LastReason)},
 		{"evidence", e.Note},
 	}
 	if e.Agrees != nil && *e.Agrees {
@@ -214,6 +217,40 @@ func lastingText(e vault.AlertExplanation) string {
 		text += fmt.Sprintf("; it fires after %dm", wait)
 	}
 	return text
+}
+
+// countedText says how many looks were TRUE when it fired, where they are counted.
+func countedText(e vault.AlertExplanation) string {
+	if e.CountedTrue == nil || e.CountedOf == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d were TRUE; it fires with %d of %d", *e.CountedTrue, *e.CountedOf, e.FireLooks, e.OfLooks)
+}
+
+func reopeningText(e vault.AlertExplanation) string {
+	if e.Reopened == 0 {
+		return ""
+	}
+	times := "once, at "
+	if e.Reopened > 1 {
+		times = fmt.Sprintf("%d times, last at ", e.Reopened)
+	}
+	return times + output.Moment(e.ReopenedAt) + said(e.ReopenedReason)
+}
+
+func flapsText(e vault.AlertExplanation) string {
+	if e.FlappingSince.IsZero() {
+		return ""
+	}
+	return "since " + output.Moment(e.FlappingSince) + said(e.FlappingReason)
+}
+
+// said adds a reason to what was decided, where there is one.
+func said(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 func suppressionText(e vault.AlertExplanation) string {
@@ -376,7 +413,7 @@ func definitionPairs(now time.Time, e vault.DefinitionExplanation) [][2]string {
 	pairs := [][2]string{
 		{"condition", e.Condition},
 		{"measured", inputsText(e.Inputs)},
-		{"last look", lookText(now, e.At, e.Recorded, e.Decision, output.Number(e.Value, ""))},
+		{"last look", lookText(now, e.At, e.Recorded, e.Decision, output.Number(e.Value, "")) + said(e.DecisionReason)},
 	}
 	if !e.ResultSince.IsZero() {
 		pairs = append(pairs, [2]string{"lasting since", output.Moment(e.ResultSince)})

@@ -3,13 +3,12 @@
 -- Sequences that begin again are never full. One that nobody may read stands with a NULL in place of its numbers.
 -- portions: pg_sequence
 -- A sequence that was read stays locked until the transaction ends, and the server has room for some thousands of
--- locks. So a transaction reads 1000, from the ($1 + 1)th on.
-WITH portion AS (
-    SELECT s.*, s.place > $1::bigint AND s.place <= $1::bigint + 1000 AS is_read
-      FROM (SELECT p.*, row_number() OVER (ORDER BY p.seqrelid) AS place FROM pg_sequence p) AS s
+-- locks. So a transaction reads 1000, from the ($1 + 1)th on; the first counts those that nobody may read, of all.
+WITH portion AS MATERIALIZED (
+    SELECT p.* FROM pg_sequence p ORDER BY p.seqrelid OFFSET $1::bigint LIMIT 1000
 ),
 sequences AS (
-    SELECT s.seqrelid, s.is_read, s.seqstart, s.seqincrement, has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS readable,
+    SELECT s.seqrelid, s.seqstart, s.seqincrement, has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS readable,
            format('%I.%I.%I', current_database(), n.nspname, c.relname) AS name,
            CASE WHEN s.seqincrement > 0 THEN least(s.seqmax, y.largest) ELSE greatest(s.seqmin, -y.largest - 1) END::numeric AS limit_value,
            CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END::numeric AS first_value
@@ -23,7 +22,7 @@ sequences AS (
      WHERE NOT s.seqcycle AND c.relpersistence <> 't' AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
 ),
 read AS MATERIALIZED (
-    SELECT s.*, CASE WHEN s.readable THEN pg_sequence_last_value(s.seqrelid) END AS last_value FROM sequences s WHERE s.is_read
+    SELECT s.*, CASE WHEN s.readable THEN pg_sequence_last_value(s.seqrelid) END AS last_value FROM sequences s
 ),
 counted AS (
     SELECT r.name, trunc(abs(r.last_value - r.first_value) / abs(r.seqincrement)) + 1 AS used,
@@ -37,6 +36,8 @@ counted AS (
   LIMIT 10)
 UNION ALL
 SELECT 'SEQUENCE', count(*) || ' sequences that the role may not read', NULL, NULL, 'pg_sequence'
-  FROM sequences s
- WHERE NOT s.readable AND $1::bigint = 0
+  FROM pg_sequence s
+  JOIN pg_class c ON c.oid = s.seqrelid
+ WHERE $1::bigint = 0 AND NOT s.seqcycle AND c.relpersistence <> 't' AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
+   AND NOT has_sequence_privilege(s.seqrelid, 'SELECT, USAGE')
 HAVING count(*) > 0

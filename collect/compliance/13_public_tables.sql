@@ -9,10 +9,13 @@
 -- clause: PCI DSS | 7.3.3 | Access control is set to deny all by default
 -- remediation: REVOKE ALL ON ... FROM PUBLIC, and grant to the roles that need it.
 -- evidence: pg_class, pg_attribute
-WITH relation AS (
+WITH open_column AS MATERIALIZED (
+    SELECT DISTINCT t.attrelid FROM pg_attribute t, aclexplode(t.attacl) AS a WHERE t.attacl IS NOT NULL AND a.grantee = 0
+),
+relation AS (
     SELECT format('%I.%I', n.nspname, c.relname) AS name,
            EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee = 0)
-           OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) AS a WHERE t.attrelid = c.oid AND a.grantee = 0) AS open
+           OR c.oid IN (SELECT o.attrelid FROM open_column o) AS open
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -1,4 +1,3 @@
--- metric database_size_gb [GB] CAPACITY warning 50 critical 80: Size of the connected database
 -- metric cache_hit_ratio_pct [%] PERFORMANCE share of blocks_asked low warning 95 critical 90: Block reads answered from shared buffers since the previous sample
 -- metric rollback_ratio_pct [%] PERFORMANCE share of transactions_per_s warning 10 critical 30: Transactions that rolled back since the previous sample
 -- metric transactions_per_s [1/s] PERFORMANCE rate: Transactions per second since the previous sample
@@ -10,8 +9,7 @@
 -- since stats_reset
 
 -- All databases of the server together.
-SELECT round(pg_database_size(current_database()) / 1073741824.0, 4) AS database_size_gb,
-       sum(blks_hit) AS cache_hit_ratio_pct,
+SELECT sum(blks_hit) AS cache_hit_ratio_pct,
        sum(blks_hit) + sum(blks_read) AS blocks_asked,
        sum(xact_rollback) AS rollback_ratio_pct,
        sum(xact_commit) + sum(xact_rollback) AS transactions_per_s,

@@ -8,6 +8,7 @@
 -- Fully replayed is no delay, however long the primary has been idle.
 SELECT CASE WHEN pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn() THEN 0
             ELSE round(greatest(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0), 3) END AS standby_replay_delay_s,
-       pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS standby_unreplayed_bytes,
+       -- What came from an archive was never received.
+       greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0) AS standby_unreplayed_bytes,
        EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') AS standby_receiving,
        CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() END AS standby_replay_paused

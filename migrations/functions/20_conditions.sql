@@ -88,41 +88,37 @@ $$;
 COMMENT ON FUNCTION monitoring.compile_condition(text) IS
     'Compiles a condition to jsonpath and lists its identifiers; raises 22023 with the place and a remedy.';
 
+CREATE OR REPLACE FUNCTION monitoring.evaluate_compiled(p_path jsonpath, p_identifiers text[], p_inputs jsonb)
+    RETURNS TABLE (result text, evaluated_value numeric, reason text)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    -- jsonpath reads a missing name as false, which would be a silent "fine": look first.
+    SELECT CASE WHEN e.missing IS NOT NULL THEN 'NO_DATA'
+                WHEN e.matches IS NULL THEN 'ERROR'
+                WHEN e.matches THEN 'TRUE'
+                ELSE 'FALSE' END,
+           e.value,
+           CASE WHEN e.missing IS NOT NULL THEN 'no value of ' || e.missing
+                WHEN e.matches IS NULL THEN 'the condition gave neither true nor false: it divides by zero, or compares values of different kinds' END
+      FROM (SELECT n.missing, n.value, CASE WHEN n.missing IS NULL THEN jsonb_path_match(p_inputs, p_path) END AS matches
+              FROM (SELECT string_agg(DISTINCT u.i, ', ' ORDER BY u.i) FILTER (WHERE coalesce(p_inputs -> u.i, 'null') = 'null') AS missing,
+                           (array_agg((p_inputs ->> u.i)::numeric ORDER BY u.o) FILTER (
+                               WHERE u.i <> 'threshold_value' AND jsonb_typeof(p_inputs -> u.i) = 'number'))[1] AS value
+                      FROM unnest(p_identifiers) WITH ORDINALITY AS u (i, o)) AS n) AS e
+    $$;
+COMMENT ON FUNCTION monitoring.evaluate_compiled(jsonpath, text[], jsonb) IS
+    'evaluate_condition() of a condition that is compiled, for thousands of sets of inputs in one statement; it raises what evaluate_condition() reports as ERROR.';
+
 CREATE OR REPLACE FUNCTION monitoring.evaluate_condition(
     p_condition text, p_inputs jsonb, OUT result text, OUT evaluated_value numeric, OUT reason text)
     LANGUAGE plpgsql IMMUTABLE
     AS $$
 DECLARE
     v_compiled record;
-    v_missing  text[];
-    v_match    boolean;
 BEGIN
     v_compiled := monitoring.compile_condition(p_condition);
-
-    SELECT (p_inputs ->> i)::numeric INTO evaluated_value
-      FROM unnest(v_compiled.identifiers) WITH ORDINALITY AS u (i, o)
-     WHERE i <> 'threshold_value' AND jsonb_typeof(p_inputs -> i) = 'number'
-     ORDER BY o LIMIT 1;
-
-    -- jsonpath reads a missing name as false, which would be a silent "fine": look first.
-    SELECT array_agg(DISTINCT i ORDER BY i) INTO v_missing
-      FROM unnest(v_compiled.identifiers) AS i
-     WHERE coalesce(p_inputs -> i, 'null') = 'null';
-    IF v_missing IS NOT NULL THEN
-        result := 'NO_DATA';
-        reason := 'no value of ' || array_to_string(v_missing, ', ');
-        RETURN;
-    END IF;
-
-    v_match := jsonb_path_match(p_inputs, v_compiled.path);
-    IF v_match IS NULL THEN
-        result := 'ERROR';
-        reason := 'the condition gave neither true nor false: it divides by zero, or compares values of different kinds';
-    ELSIF v_match THEN
-        result := 'TRUE';
-    ELSE
-        result := 'FALSE';
-    END IF;
+    SELECT e.result, e.evaluated_value, e.reason INTO result, evaluated_value, reason
+      FROM monitoring.evaluate_compiled(v_compiled.path, v_compiled.identifiers, p_inputs) AS e;
 EXCEPTION WHEN OTHERS THEN
     result := 'ERROR';
     reason := SQLERRM;
@@ -173,7 +169,11 @@ CREATE OR REPLACE FUNCTION monitoring.security_inputs(p_target text, p_tenant_hk
            THEN jsonb_build_object(
                     'high_severity_event_count', count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')),
                     'critical_event_count', count(*) FILTER (WHERE s.event_severity = 'CRITICAL'),
-                    'event_count', count(s.security_event_hk)) END
+                    'event_count', count(s.security_event_hk),
+                    'because', (array_agg(concat_ws(' ', s.event_type, nullif(concat_ws(' from ', s.username, host(s.source_ip)), ''))
+                                          ORDER BY s.event_timestamp DESC) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')))[1]
+                               || CASE WHEN count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')) > 1
+                                       THEN format(', and %s more within the hour', count(*) FILTER (WHERE s.event_severity IN ('HIGH', 'CRITICAL')) - 1) ELSE '' END) END
       FROM monitoring.security_event_s s
       JOIN monitoring.security_event_h h USING (security_event_hk)
      WHERE s.load_end_date IS NULL
@@ -307,6 +307,9 @@ BEGIN
     WHEN 'anomaly' THEN
         v_inputs := monitoring.anomaly_inputs(p_target, p_tenant_hk, p_lookback, p_at);
 
+    WHEN 'evaluation' THEN
+        v_inputs := monitoring.evaluation_inputs(p_target, p_tenant_hk, p_at);
+
     ELSE
         RAISE EXCEPTION 'metric_source "%" is unknown', p_metric_source USING ERRCODE = '22023';
     END CASE;
@@ -345,6 +348,8 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('anomaly', 'low_metric_count', 'Those of them that are lower than usual', 'count'),
     ('anomaly', 'worst_score', 'How many spreads the most unusual of them is off; 0 without any', 'spreads'),
     ('anomaly', 'judged_metric_count', 'Metrics that were judged; missing while all are being learned', 'count'),
+    ('evaluation', 'erring_definition_count', 'Definitions whose looks have ended in an error for longer than their no_data_minutes', 'count'),
+    ('evaluation', 'erring_now_count', 'Definitions whose last look ended in an error', 'count'),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]

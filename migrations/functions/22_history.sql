@@ -112,7 +112,7 @@ CREATE OR REPLACE FUNCTION monitoring.firing_value(p_definition_key text, p_targ
     AS $$
     -- Known as long as somebody looks: three of its rounds, as everywhere. A look that found no data, or
     -- failed, knows nothing.
-    SELECT CASE WHEN look.result IN ('TRUE', 'FALSE') THEN (look.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'HOLDING'))::integer END
+    SELECT CASE WHEN look.result IN ('TRUE', 'FALSE') THEN (look.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'REOPENED', 'HOLDING'))::integer END
       FROM monitoring.alert_definition_h h
       JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL
       JOIN LATERAL (

@@ -167,7 +167,10 @@ CREATE OR REPLACE FUNCTION monitoring.explain_alert(
     OUT definition_version timestamptz, OUT definition_changed_at timestamptz, OUT newer_versions integer,
     OUT looks integer, OUT looks_true integer, OUT looks_false integer, OUT looks_no_data integer, OUT looks_error integer,
     OUT held_until timestamptz, OUT first_false_at timestamptz, OUT cleared_at timestamptz,
-    OUT last_evaluated_at timestamptz, OUT last_result text, OUT last_value numeric, OUT last_decision text)
+    OUT last_evaluated_at timestamptz, OUT last_result text, OUT last_value numeric, OUT last_decision text,
+    OUT fire_looks integer, OUT of_looks integer, OUT counted_true integer, OUT counted_of integer,
+    OUT decision_reason text, OUT reopened_count integer, OUT reopened_at timestamptz, OUT reopened_reason text,
+    OUT flapping_since timestamptz, OUT flapping_reason text, OUT last_decision_reason text)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
@@ -176,6 +179,9 @@ DECLARE
     v_first   monitoring.alert_instance_s;
     v_look    monitoring.alert_evaluation_s;
     v_version monitoring.alert_definition_s;
+    v_now     monitoring.alert_instance_s;
+    v_reopen  record;
+    v_counted record;
     v_again   record;
     v_wrong   text[] := '{}';
 BEGIN
@@ -211,6 +217,14 @@ BEGIN
     no_data_minutes := v_version.no_data_minutes;
     suppression_minutes := v_version.suppression_window_minutes;
     suppression_reason := v_first.suppression_reason;
+    fire_looks := v_version.fire_looks;
+    of_looks := v_version.of_looks;
+    SELECT s.* INTO v_now FROM monitoring.alert_instance_s s
+     WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL;
+    reopened_count := v_now.reopened_count;
+    reopened_at := v_now.reopened_timestamp;
+    flapping_since := v_now.flapping_since;
+    flapping_reason := v_now.flapping_reason;
     IF v_first.alert_status = 'SUPPRESSED' THEN
         SELECT min(coalesce(s.changed_at, s.load_date)) INTO unsuppressed_at FROM monitoring.alert_instance_s s
          WHERE s.alert_instance_hk = p_alert_instance_hk AND s.alert_status = 'OPEN';
@@ -227,6 +241,18 @@ BEGIN
         recorded_value := v_look.evaluated_value;
         recorded_reason := v_look.reason;
         result_since := v_look.result_since;
+        counted_true := v_look.true_looks;
+        counted_of := v_look.of_looks;
+        decision_reason := v_look.decision_reason;
+        IF v_look.of_looks IS NOT NULL THEN
+            -- The looks are still there: counted again they give what was recorded.
+            SELECT l.true_looks, l.of_looks INTO v_counted
+              FROM monitoring.count_looks(v_version, v_alert.target_name, v_alert.tenant_hk, v_look.evaluated_at, v_look.result) AS l;
+            IF v_counted.true_looks IS DISTINCT FROM v_look.true_looks OR v_counted.of_looks IS DISTINCT FROM v_look.of_looks THEN
+                v_wrong := v_wrong || format('recorded were %s true of %s looks, counted again they are %s of %s',
+                                             v_look.true_looks, v_look.of_looks, v_counted.true_looks, v_counted.of_looks);
+            END IF;
+        END IF;
         IF v_version.load_date IS DISTINCT FROM v_look.definition_load_date THEN
             v_wrong := v_wrong || format('the definition has no version of %s, under which it was evaluated', v_look.definition_load_date);
         END IF;
@@ -275,13 +301,29 @@ BEGIN
             v_wrong := v_wrong || format('recorded was the threshold %s, the definition''s version says %s',
                                          inputs ->> 'threshold_value', coalesce(trim_scale(v_version.threshold_value)::text, 'none'));
         END IF;
+        IF reopened_at IS NOT NULL THEN
+            -- Its last opening as well, under the version of that moment.
+            SELECT e.result, e.evaluated_value, e.decision_reason, d.condition_logic, e.inputs INTO v_reopen
+              FROM monitoring.alert_evaluation_s e
+              JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = e.alert_definition_hk AND d.load_date = e.definition_load_date
+             WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
+               AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk
+               AND e.evaluated_at = reopened_at AND e.decision = 'REOPENED' AND e.load_end_date IS NULL;
+            IF FOUND THEN
+                reopened_reason := v_reopen.decision_reason;
+                v_again := monitoring.evaluate_condition(v_reopen.condition_logic, v_reopen.inputs);
+                IF v_again.result IS DISTINCT FROM v_reopen.result OR round(v_again.evaluated_value, 4) IS DISTINCT FROM v_reopen.evaluated_value THEN
+                    v_wrong := v_wrong || format('when it opened again %s was recorded, evaluated again it is %s', v_reopen.result, v_again.result);
+                END IF;
+            END IF;
+        END IF;
         agrees := v_wrong = '{}';
         disagreement := nullif(array_to_string(v_wrong, '; '), '');
     END IF;
 
     SELECT count(*), count(*) FILTER (WHERE e.result = 'TRUE'), count(*) FILTER (WHERE e.result = 'FALSE'),
            count(*) FILTER (WHERE e.result = 'NO_DATA'), count(*) FILTER (WHERE e.result = 'ERROR'),
-           min(e.evaluated_at) FILTER (WHERE e.result = 'FALSE'), min(e.evaluated_at) FILTER (WHERE e.decision = 'RESOLVED')
+           min(e.evaluated_at) FILTER (WHERE e.result = 'FALSE'), max(e.evaluated_at) FILTER (WHERE e.decision = 'RESOLVED' AND v_now.alert_status = 'RESOLVED')
       INTO looks, looks_true, looks_false, looks_no_data, looks_error, first_false_at, cleared_at
       FROM monitoring.alert_evaluation_s e
      WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
@@ -302,6 +344,7 @@ BEGIN
     last_result := v_look.result;
     last_value := v_look.evaluated_value;
     last_decision := v_look.decision;
+    last_decision_reason := v_look.decision_reason;
 END
 $$;
 COMMENT ON FUNCTION monitoring.explain_alert(bytea) IS
@@ -316,7 +359,8 @@ CREATE OR REPLACE FUNCTION monitoring.explain_definition(p_definition_key text, 
                    evaluated_at timestamptz, evaluated_version timestamptz, next_due timestamptz, missed integer,
                    condition text, inputs jsonb, recorded_result text, recorded_value numeric, recorded_reason text, result_since timestamptz,
                    decision text, result text, agrees boolean, fires_at timestamptz, suppressed_until timestamptz,
-                   open_alert text, open_status text, open_since timestamptz, last_alert text, last_alert_at timestamptz)
+                   open_alert text, open_status text, open_since timestamptz, last_alert text, last_alert_at timestamptz,
+                   decision_reason text)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
@@ -374,6 +418,7 @@ BEGIN
         recorded_reason := v_look.reason;
         result_since := v_look.result_since;
         decision := v_look.decision;
+        decision_reason := v_look.decision_reason;
         result := NULL;
         agrees := NULL;
         IF v_look.evaluated_at IS NOT NULL THEN
@@ -384,8 +429,11 @@ BEGIN
                            ELSE result = recorded_result AND round(v_again.evaluated_value, 4) IS NOT DISTINCT FROM recorded_value END;
         END IF;
 
-        fires_at := CASE WHEN decision = 'PENDING' THEN result_since + make_interval(mins =>
-                        CASE recorded_result WHEN 'TRUE' THEN v_version.pending_minutes ELSE v_version.no_data_minutes END) END;
+        -- Where looks are counted, as many more as are missing must be TRUE.
+        fires_at := CASE WHEN decision = 'PENDING' THEN greatest(result_since + make_interval(mins =>
+                        CASE recorded_result WHEN 'TRUE' THEN v_version.pending_minutes ELSE v_version.no_data_minutes END),
+                        CASE WHEN recorded_result = 'TRUE' THEN v_look.evaluated_at + make_interval(mins =>
+                             every_minutes * greatest(0, v_version.fire_looks - v_look.true_looks)) END) END;
         suppressed_until := monitoring.last_opening(v_key, v_group.target, v_group.tenant_hk)
                             + make_interval(mins => v_definition.suppression_window_minutes);
         suppressed_until := CASE WHEN suppressed_until > v_now THEN suppressed_until END;

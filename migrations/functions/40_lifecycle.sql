@@ -11,33 +11,48 @@ CREATE OR REPLACE FUNCTION monitoring.alert_transition_allowed(p_from text, p_to
         ('ACKNOWLEDGED', 'RESOLVED'))
     $$;
 COMMENT ON FUNCTION monitoring.alert_transition_allowed(text, text) IS
-    'The one place that says which change of an alert''s status is legal.';
+    'The one place that says which change of an alert''s status is legal; alert_reopening_allowed adds the one that depends on more than the status.';
+
+CREATE OR REPLACE FUNCTION monitoring.alert_reopening_allowed(
+    p_before monitoring.alert_instance_s, p_after monitoring.alert_instance_s) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT p_before.alert_status = 'RESOLVED' AND p_before.resolved_by = 'condition cleared' AND p_before.changed_via = 'evaluator'
+           AND p_after.alert_status = 'OPEN' AND p_after.changed_via = 'evaluator'
+           AND p_after.reopened_count = coalesce(p_before.reopened_count, 0) + 1
+           AND p_after.reopened_timestamp >= p_before.resolved_timestamp
+    $$;
+COMMENT ON FUNCTION monitoring.alert_reopening_allowed(monitoring.alert_instance_s, monitoring.alert_instance_s) IS
+    'The one way back from RESOLVED to OPEN: the evaluation opens again what its own cleared condition had ended. What a person ended stays ended.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_alert_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_before text;
-    v_known  boolean;
+    v_version monitoring.alert_instance_s;
+    v_before  text;
+    v_known   boolean;
 BEGIN
     IF NEW.load_end_date IS NOT NULL THEN
         RETURN NEW;  -- history, loaded from elsewhere
     END IF;
     -- After t50_keep_one_current_row, which waited for whoever else changes this alert.
-    SELECT s.alert_status INTO v_before
+    SELECT s.* INTO v_version
       FROM monitoring.alert_instance_s s
      WHERE s.alert_instance_hk = NEW.alert_instance_hk AND s.load_date < NEW.load_date
      ORDER BY s.load_date DESC
      LIMIT 1;
     v_known := FOUND;
+    v_before := v_version.alert_status;
     IF NOT v_known AND NEW.alert_status NOT IN ('OPEN', 'SUPPRESSED') THEN
         RAISE EXCEPTION 'alert % cannot begin as %', monitoring.alert_short_id(NEW.alert_instance_hk), NEW.alert_status
             USING ERRCODE = '55000', HINT = 'The first version of an alert is OPEN, or SUPPRESSED.';
     END IF;
-    IF v_before <> NEW.alert_status AND NOT monitoring.alert_transition_allowed(v_before, NEW.alert_status) THEN
+    IF v_before <> NEW.alert_status AND NOT monitoring.alert_transition_allowed(v_before, NEW.alert_status)
+       AND monitoring.alert_reopening_allowed(v_version, NEW) IS NOT TRUE THEN
         RAISE EXCEPTION 'alert % is % and cannot become %', monitoring.alert_short_id(NEW.alert_instance_hk), v_before, NEW.alert_status
             USING ERRCODE = '55000',
-                  HINT = CASE v_before WHEN 'RESOLVED' THEN 'A resolved alert stays resolved; what fires again is a new alert.'
+                  HINT = CASE v_before WHEN 'RESOLVED' THEN 'A resolved alert stays resolved; what fires again is a new alert, or within reopen_minutes the evaluation goes on with this one.'
                          ELSE 'Use monitoring.acknowledge_alert() and monitoring.resolve_alert(); they tell the alert''s workflow, too.' END;
     END IF;
     RETURN NEW;

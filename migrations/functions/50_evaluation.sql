@@ -22,9 +22,11 @@ CREATE OR REPLACE FUNCTION monitoring.last_opening(p_definition_hk bytea, p_targ
 COMMENT ON FUNCTION monitoring.last_opening(bytea, text, bytea) IS
     'When people were last called by a definition on a target; suppressed firings do not count.';
 
+DROP FUNCTION IF EXISTS monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb);
+
 CREATE OR REPLACE FUNCTION monitoring.fire_alert(
     p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea,
-    p_at timestamptz, p_value numeric, p_details jsonb) RETURNS text
+    p_at timestamptz, p_value numeric, p_details jsonb, p_flapping text) RETURNS text
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -43,21 +45,32 @@ BEGIN
     END IF;
     v_hk := monitoring.open_alert(v_bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, 'OPEN', p_at, p_value,
         p_details, p_definition.alert_severity, NULL, 'evaluator');
-    PERFORM monitoring.tell_workflow('FIRED', v_hk, jsonb_build_object('at', p_at));
+    IF p_flapping IS NOT NULL THEN
+        PERFORM monitoring.mark_flapping(v_hk, p_at, p_flapping);
+    END IF;
+    PERFORM monitoring.tell_opening(v_hk, p_at);
     RETURN 'FIRED';
 END
 $$;
-COMMENT ON FUNCTION monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb) IS
-    'Opens an alert and tells its workflow, or records it as SUPPRESSED within the suppression window.';
+COMMENT ON FUNCTION monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb, text) IS
+    'Opens an alert and tells its workflow, or records it as SUPPRESSED within the suppression window. p_flapping: why it is called flapping; NULL: it is not.';
+
+DROP FUNCTION IF EXISTS monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, boolean, boolean, boolean, numeric, jsonb);
 
 CREATE OR REPLACE FUNCTION monitoring.decide_alert(
-    p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea,
-    p_at timestamptz, p_fires boolean, p_pending boolean, p_clears boolean, p_value numeric, p_details jsonb) RETURNS text
+    p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz,
+    p_result text, p_since timestamptz, p_fires boolean, p_pending boolean, p_clear_since timestamptz, p_value numeric, p_details jsonb,
+    OUT decision text, OUT reason text)
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_hk    bytea;
-    v_alert monitoring.alert_instance_s;
+    v_hk       bytea;
+    v_alert    monitoring.alert_instance_s;
+    v_flapping text;
+    v_stable   interval := make_interval(mins => p_definition.flap_minutes);
+    v_clears   boolean  := coalesce(p_at - p_clear_since >= make_interval(mins => p_definition.clear_minutes), false);
+    v_opened   timestamptz;
+    v_notes    text;
 BEGIN
     SELECT s.alert_instance_hk INTO v_hk
       FROM monitoring.alert_instance_h h
@@ -72,35 +85,71 @@ BEGIN
     v_alert := monitoring.lock_current_alert(v_hk);
 
     IF v_hk IS NULL OR v_alert.alert_status = 'RESOLVED' THEN
-        RETURN CASE WHEN p_fires THEN
-                   monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details)
-               WHEN p_pending THEN 'PENDING'
-               ELSE 'NONE' END;
+        IF NOT p_fires THEN
+            decision := CASE WHEN p_pending THEN 'PENDING' ELSE 'NONE' END;
+            RETURN;
+        END IF;
+        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at);
+        reason := monitoring.reopen_alert(p_definition, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping);
+        decision := CASE WHEN reason IS NOT NULL THEN 'REOPENED'
+                         ELSE monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping) END;
+        IF decision <> 'SUPPRESSED' THEN
+            reason := concat_ws('; ', reason, 'flapping: ' || v_flapping);
+        END IF;
+        RETURN;
     END IF;
+    decision := 'HOLDING';
 
-    IF p_clears AND (p_definition.auto_resolve OR v_alert.alert_status = 'SUPPRESSED') THEN
-        PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'RESOLVED', p_at, 'condition cleared', 'evaluator',
-            'the condition is no longer met' || coalesce(', value ' || trim_scale(p_value), ''), NULL);
+    IF v_clears AND (p_definition.auto_resolve OR v_alert.alert_status = 'SUPPRESSED') THEN
+        -- What nobody was told of need not be kept for anybody.
+        IF v_alert.alert_status <> 'SUPPRESSED' THEN
+            v_opened := monitoring.opened_at(v_alert);
+            reason := CASE
+                WHEN v_alert.flapping_since IS NOT NULL AND p_at - p_clear_since < v_stable THEN
+                    format('cleared, but flapping: it ends when it has stayed so for %s minutes, at %s', p_definition.flap_minutes,
+                           to_char((p_clear_since + v_stable) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+                WHEN p_at - v_opened < make_interval(mins => p_definition.min_open_minutes) THEN
+                    format('cleared, but it stays open for %s minutes at least, until %s', p_definition.min_open_minutes,
+                           to_char((v_opened + make_interval(mins => p_definition.min_open_minutes)) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+                END;
+            IF reason IS NOT NULL THEN
+                RETURN;
+            END IF;
+        END IF;
+        v_notes := 'the condition is no longer met' || coalesce(', value ' || trim_scale(p_value), '');
+        PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'RESOLVED', p_at, 'condition cleared', 'evaluator', v_notes, NULL);
         IF v_alert.alert_status <> 'SUPPRESSED' THEN
             PERFORM monitoring.tell_workflow('RESOLVED', v_alert.alert_instance_hk,
-                jsonb_build_object('actor', 'condition cleared', 'via', 'evaluator', 'at', p_at, 'value', p_value,
-                    'notes', 'the condition is no longer met' || coalesce(', value ' || trim_scale(p_value), '')));
+                jsonb_build_object('actor', 'condition cleared', 'via', 'evaluator', 'at', p_at, 'value', p_value, 'notes', v_notes));
         END IF;
-        RETURN 'RESOLVED';
+        decision := 'RESOLVED';
+        RETURN;
+    END IF;
+
+    IF v_alert.flapping_since IS NOT NULL AND p_clear_since IS NULL AND p_result IN ('TRUE', 'FALSE')
+       AND p_at - greatest(p_since, v_alert.flapping_since) >= v_stable THEN
+        -- It neither came nor went for a whole window: it is an alert like any other again.
+        PERFORM monitoring.mark_flapping(v_alert.alert_instance_hk, NULL, NULL);
+        reason := format('no longer flapping: %s for %s minutes', p_result, p_definition.flap_minutes);
+        RETURN;
     END IF;
 
     IF v_alert.alert_status = 'SUPPRESSED' AND p_fires
        AND p_at >= monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk)
                    + make_interval(mins => p_definition.suppression_window_minutes) THEN
         PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'OPEN', p_at, 'evaluator', 'evaluator', NULL, NULL);
-        PERFORM monitoring.tell_workflow('FIRED', v_alert.alert_instance_hk, jsonb_build_object('at', p_at));
-        RETURN 'UNSUPPRESSED';
+        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at);
+        IF v_flapping IS NOT NULL THEN
+            PERFORM monitoring.mark_flapping(v_alert.alert_instance_hk, p_at, v_flapping);
+            reason := 'flapping: ' || v_flapping;
+        END IF;
+        PERFORM monitoring.tell_opening(v_alert.alert_instance_hk, p_at);
+        decision := 'UNSUPPRESSED';
     END IF;
-    RETURN 'HOLDING';
 END
 $$;
-COMMENT ON FUNCTION monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, boolean, boolean, boolean, numeric, jsonb) IS
-    'Turns one evaluation into at most one change of the group''s alert; returns the decision.';
+COMMENT ON FUNCTION monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, text, timestamptz, boolean, boolean, timestamptz, numeric, jsonb) IS
+    'Turns one evaluation into at most one change of the group''s alert; returns the decision, and why where the result alone does not say it. p_since: since when it gives this result; p_clear_since: since when the clear condition is met, NULL: it is not.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_definition(
     p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz,
@@ -123,6 +172,9 @@ DECLARE
     v_clearing boolean;
     v_fires    boolean;
     v_used     jsonb;
+    v_looks    record;
+    v_decided  record;
+    v_why      text;
 BEGIN
     BEGIN
         v_inputs := v_inputs || monitoring.history_inputs(v_names, p_target, p_tenant_hk, p_at);
@@ -152,6 +204,12 @@ BEGIN
     v_met := result = 'TRUE' OR (result = 'NO_DATA' AND p_definition.no_data_state = 'ALERT');
     v_fires := v_met AND p_at - v_since >= make_interval(mins =>
                    CASE result WHEN 'TRUE' THEN p_definition.pending_minutes ELSE p_definition.no_data_minutes END);
+    -- A look that was not TRUE opens nothing, however many were before it.
+    SELECT l.true_looks, l.of_looks INTO v_looks
+      FROM monitoring.count_looks(p_definition, p_target, p_tenant_hk, p_at, result) AS l;
+    IF result = 'TRUE' AND v_looks.true_looks < p_definition.fire_looks THEN
+        v_fires := false;
+    END IF;
     -- Only FALSE clears (and missing data where the definition says that it is fine). What is missing because
     -- the target does not answer is not fine.
     v_clearing := result = 'FALSE'
@@ -166,18 +224,23 @@ BEGIN
       FROM unnest(v_names) AS i
      WHERE v_inputs ? i;
 
-    decision := monitoring.decide_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at,
-        v_fires, v_met, v_clearing AND p_at - v_clear >= make_interval(mins => p_definition.clear_minutes), evaluated_value,
+    v_decided := monitoring.decide_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at,
+        result, v_since, v_fires, v_met, v_clear, evaluated_value,
         jsonb_strip_nulls(jsonb_build_object('condition', p_definition.condition_logic, 'inputs', v_used, 'result', result,
             'reason', v_reason, 'definition_load_date', p_definition.load_date)));
+    decision := v_decided.decision;
+    v_why := nullif(concat_ws('; ',
+        CASE WHEN v_looks.of_looks IS NOT NULL AND result = 'TRUE' AND decision <> 'HOLDING' THEN
+            format('%s of the last %s looks were true, it fires with %s of %s', v_looks.true_looks, v_looks.of_looks,
+                   p_definition.fire_looks, p_definition.of_looks) END, nullif(v_decided.reason, '')), '');
 
     INSERT INTO monitoring.alert_evaluation_s (
         alert_definition_hk, hash_diff, target_name, tenant_hk, evaluated_at, definition_load_date, result, result_since,
-        clear_since, evaluated_value, inputs, reason, decision, duration_us)
+        clear_since, evaluated_value, inputs, reason, decision, duration_us, true_looks, of_looks, decision_reason)
     VALUES (
         p_definition.alert_definition_hk, util.hash_binary(v_used::text || result || decision), p_target, p_tenant_hk, p_at,
         p_definition.load_date, result, v_since, v_clear, evaluated_value, v_used, v_reason, decision,
-        (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer);
+        (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer, v_looks.true_looks, v_looks.of_looks, v_why);
 END
 $$;
 COMMENT ON FUNCTION monitoring.evaluate_definition(monitoring.alert_definition_s, text, text, bytea, timestamptz, jsonb, text) IS
@@ -238,7 +301,7 @@ BEGIN
            AND (p_target = 'local' OR s.metric_source <> ALL (v_of_vault))
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
-         ORDER BY s.condition_logic LIKE '%firing%', h.alert_definition_hk
+         ORDER BY s.metric_source = 'evaluation', s.condition_logic LIKE '%firing%', h.alert_definition_hk
     LOOP
         -- One evaluator at a time per definition and target, always in the same order.
         PERFORM pg_advisory_xact_lock(hashtextextended(
@@ -312,7 +375,7 @@ CREATE OR REPLACE FUNCTION monitoring.evaluate_alert_conditions(p_tenant_hk byte
     SECURITY DEFINER
     SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
-    SELECT e.alert_name, e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'HOLDING') AND e.result <> 'FALSE',
+    SELECT e.alert_name, e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED', 'REOPENED', 'HOLDING') AND e.result <> 'FALSE',
            e.evaluated_value, e.alert_severity
       FROM monitoring.evaluate_definitions('local', p_tenant_hk, interval '0') AS e
     $$;

@@ -66,7 +66,7 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.ale
        d.condition_logic, d.threshold_value, d.threshold_operator, d.runbook_url,
        d.auto_resolve, d.escalation_enabled, d.escalation_delay_minutes,
        monitoring.alert_group_key(dh.alert_definition_bk, h.target_name, h.tenant_hk) AS workflow_id,
-       d.runbook
+       d.runbook, s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh USING (alert_definition_hk)

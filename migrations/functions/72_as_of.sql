@@ -26,7 +26,8 @@ CREATE OR REPLACE FUNCTION monitoring.alert_states_as_of(
                    trigger_value numeric, trigger_details jsonb, triggered_timestamp timestamptz, changed_at timestamptz, changed_via varchar(150),
                    acknowledged_timestamp timestamptz, acknowledged_by varchar(100), acknowledgment_notes text,
                    resolved_timestamp timestamptz, resolved_by varchar(100), resolution_notes text, suppression_reason text,
-                   notification_count integer, last_notification_sent timestamptz)
+                   notification_count integer, last_notification_sent timestamptz,
+                   reopened_count integer, reopened_timestamp timestamptz, flapping_since timestamptz, flapping_reason text)
     LANGUAGE plpgsql STABLE
     AS $$
 #variable_conflict use_column
@@ -60,10 +61,15 @@ BEGIN
            t.escalation_level, t.urgency_level, t.trigger_value, t.trigger_details, t.triggered_timestamp,
            greatest(coalesce(t.changed_at, st.valid_from), CASE WHEN answered THEN n.acknowledged_timestamp END,
                     CASE WHEN ended THEN n.resolved_timestamp END), t.changed_via,
-           CASE WHEN answered THEN n.acknowledged_timestamp END, CASE WHEN answered THEN n.acknowledged_by END,
-           CASE WHEN answered THEN n.acknowledgment_notes END,
-           CASE WHEN ended THEN n.resolved_timestamp END, CASE WHEN ended THEN n.resolved_by END, CASE WHEN ended THEN n.resolution_notes END,
-           t.suppression_reason, t.notification_count, t.last_notification_sent
+           -- One that was opened again later has forgotten its earlier answers; the version that stood then has not.
+           CASE WHEN answered THEN n.acknowledged_timestamp ELSE t.acknowledged_timestamp END,
+           CASE WHEN answered THEN n.acknowledged_by ELSE t.acknowledged_by END,
+           CASE WHEN answered THEN n.acknowledgment_notes ELSE t.acknowledgment_notes END,
+           CASE WHEN ended THEN n.resolved_timestamp ELSE t.resolved_timestamp END,
+           CASE WHEN ended THEN n.resolved_by ELSE t.resolved_by END,
+           CASE WHEN ended THEN n.resolution_notes ELSE t.resolution_notes END,
+           t.suppression_reason, t.notification_count, t.last_notification_sent,
+           t.reopened_count, t.reopened_timestamp, t.flapping_since, t.flapping_reason
       FROM standing st
       JOIN monitoring.alert_instance_s t ON t.alert_instance_hk = st.alert_instance_hk AND t.load_date = st.load_date
       JOIN monitoring.alert_instance_s n ON n.alert_instance_hk = st.alert_instance_hk AND n.load_date = st.newest,

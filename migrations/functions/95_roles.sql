@@ -18,6 +18,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'save_metric', 'apply_metric', 'remove_metric',
                  'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
                  'create_incident_from_security_events', 'add_security_events_to_incident',
+                 'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -52,7 +53,7 @@ COMMENT ON FUNCTION monitoring.worker_writes() IS
 
 CREATE OR REPLACE FUNCTION monitoring.tables_of_nobody() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection']::name[] $$;
+    AS $$ SELECT ARRAY['condition_identifier', 'health_query', 'health_metric', 'health_query_run', 'security_check', 'security_detection', 'inhibition_h', 'inhibition_s']::name[] $$;
 COMMENT ON FUNCTION monitoring.tables_of_nobody() IS
     'The tables without tenants that readers see whole; every other table without tenants they do not see.';
 

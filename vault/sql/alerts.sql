@@ -4,13 +4,15 @@
 WITH states AS NOT MATERIALIZED (
     SELECT s.alert_instance_hk, s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via, s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
-           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent
+           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent,
+           s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason
       FROM monitoring.alert_instance_s s
      WHERE $5::timestamptz IS NULL AND s.load_end_date IS NULL
     UNION ALL
     SELECT s.alert_instance_hk, s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via, s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
-           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent
+           s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason, s.notification_count, s.last_notification_sent,
+           s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason
       FROM monitoring.alert_states_as_of($5, coalesce($6, clock_timestamp()), $1) s
      WHERE $5::timestamptz IS NOT NULL
 ),
@@ -21,6 +23,7 @@ chosen AS MATERIALIZED (
            s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
            s.resolved_timestamp, s.resolved_by, s.resolution_notes, s.suppression_reason,
            s.notification_count, s.last_notification_sent,
+           s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason,
            (s.trigger_details ->> 'definition_load_date')::timestamptz AS fired_under
       FROM states s
       JOIN monitoring.alert_instance_h h USING (alert_instance_hk)
@@ -70,7 +73,9 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        c.trigger_details -> 'inputs' AS inputs, coalesce(c.trigger_details ->> 'reason', '') AS reason,
        v.threshold_value::float8, coalesce(v.threshold_unit, '') AS threshold_unit, coalesce(v.threshold_operator, '') AS operator, coalesce(v.runbook_url, '') AS runbook_url,
        coalesce(v.runbook, '') AS runbook,
-       v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes
+       v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes,
+       coalesce(c.reopened_count, 0), c.reopened_timestamp,
+       CASE WHEN c.alert_status <> 'RESOLVED' THEN c.flapping_since END, CASE WHEN c.alert_status <> 'RESOLVED' THEN coalesce(c.flapping_reason, '') ELSE '' END
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under
  ORDER BY CASE WHEN $1 THEN 0 ELSE array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], coalesce(c.urgency_level, v.alert_severity)::text) END,

@@ -12,7 +12,8 @@ SELECT h.alert_definition_bk, d.alert_name, coalesce(d.alert_description, ''), d
           JOIN monitoring.alert_instance_s i ON i.alert_instance_hk = ih.alert_instance_hk AND i.load_end_date IS NULL
          WHERE ih.alert_definition_hk = h.alert_definition_hk
            AND i.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
-           AND (i.trigger_details ->> 'definition_load_date')::timestamptz = d.load_date)
+           AND (i.trigger_details ->> 'definition_load_date')::timestamptz = d.load_date),
+       d.fire_looks, d.of_looks, d.min_open_minutes, d.reopen_minutes, d.flap_count, d.flap_minutes
   FROM monitoring.alert_definition_h h
   JOIN monitoring.alert_definition_s d USING (alert_definition_hk)
  WHERE (cardinality(coalesce($1::text[], '{}')) = 0 OR h.alert_definition_bk = ANY ($1))

@@ -1,6 +1,7 @@
 -- Every alert that opened in the period [$1, $2), was answered or ended in it, or is open at its end, as it
 -- stood at $2: the newest version of which the change had happened by then. For a period that ends now
--- that is the current version, and so the guide's Alert Summary is counted from these rows.
+-- that is the current version, and so the guide's Alert Summary is counted from these rows. An alert that
+-- fired again and went on lasted from its first opening to its last end, and was answered when it first was.
 WITH chosen AS MATERIALIZED (
     SELECT s.alert_instance_hk
       FROM monitoring.alert_instance_s s
@@ -18,8 +19,8 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk) AS short_id,
        coalesce(v.urgency_level, d.alert_severity, 'LOW') AS severity,
        v.alert_status, h.target_name, d.alert_name, d.alert_category,
        v.triggered_timestamp,
-       CASE WHEN v.acknowledged_timestamp < $2 THEN v.acknowledged_timestamp END AS acknowledged_at,
-       coalesce(v.acknowledged_by, '') AS acknowledged_by,
+       a.acknowledged_timestamp AS acknowledged_at,
+       coalesce(a.acknowledged_by, '') AS acknowledged_by,
        CASE WHEN v.resolved_timestamp < $2 THEN v.resolved_timestamp END AS resolved_at,
        coalesce(v.resolved_by, '') AS resolved_by,
        coalesce(v.false_positive, false) AS false_positive,
@@ -35,6 +36,12 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk) AS short_id,
             -- A version written by hand may not say when its change happened: then when it was known counts.
             ORDER BY coalesce(s.changed_at, s.load_date) < $2 DESC, s.load_date DESC
             LIMIT 1) AS v ON true
+  LEFT JOIN LATERAL (
+           SELECT s.acknowledged_timestamp, s.acknowledged_by
+             FROM monitoring.alert_instance_s s
+            WHERE s.alert_instance_hk = h.alert_instance_hk AND s.acknowledged_timestamp < $2
+            ORDER BY s.acknowledged_timestamp, s.load_date
+            LIMIT 1) AS a ON true
   CROSS JOIN LATERAL (
            SELECT CASE WHEN bool_or(s.alert_status = 'SUPPRESSED')
                        THEN min(coalesce(s.changed_at, s.load_date)) FILTER (WHERE s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED'))

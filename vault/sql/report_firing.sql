@@ -15,7 +15,7 @@ SELECT extract(epoch FROM max(e.evaluated_at - p.evaluated_at))::float8
               AND x.load_end_date IS NULL
             ORDER BY x.evaluated_at DESC
             LIMIT 1) AS p ON true
- WHERE e.decision = 'FIRED'
+ WHERE e.decision IN ('FIRED', 'REOPENED')
    AND e.load_end_date IS NULL
    AND e.evaluated_at >= $1
    AND e.evaluated_at < $2

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"onevault/pgserver"
 )
 
 // loopback is the only address that is served: neither the server nor its UI asks who is calling.
@@ -25,6 +27,9 @@ func (e *PortError) Unwrap() error { return e.Err }
 // claim reports the port to use: the one asked for when it is free, any free one for 0. Temporal opens
 // its ports by number and ends the process when it cannot, so they are tried beforehand.
 func claim(use string, port int) (int, error) {
+	if port == 0 {
+		return pgserver.FreePort()
+	}
 	l, err := net.Listen("tcp", hostPort(port))
 	if err != nil {
 		return 0, &PortError{Use: use, Port: port, Err: err}

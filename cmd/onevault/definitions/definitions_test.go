@@ -48,6 +48,7 @@ func TestParse_ReadsCommentsAnchorsAndDefaults(t *testing.T) {
 		Key: "LAG", Name: "Replication Lag", Category: "PERFORMANCE", Severity: "HIGH", Enabled: true, Source: "system_health",
 		Condition: "replication_lag_s > threshold_value", Threshold: "30.5", Operator: ">", EveryMinutes: 1, LookbackMinutes: 10, PendingMinutes: 120,
 		NoData: "NO_DATA", NoDataMinutes: 15, AutoResolve: true, EscalateMinutes: 15, Channels: []string{"EMAIL", "ONCALL"},
+		FireLooks: 1, OfLooks: 1, FlapCount: 4, FlapMinutes: 30,
 	}
 	critical := lag
 	critical.Key, critical.Severity, critical.Threshold = "LAG_CRITICAL", "CRITICAL", "300"
@@ -68,8 +69,9 @@ func TestWrite_IsReadBackToTheSame(t *testing.T) {
 			Key: "A", Name: "yes", Description: "two\nlines: # no comment", Category: "CAPACITY", Severity: "LOW", Source: "capacity", Condition: `a == "x"`,
 			Clear: "a != 'x'", Threshold: "-0.5", Operator: "=", EveryMinutes: 1440, LookbackMinutes: 90, ClearMinutes: 61, NoData: "ALERT", NoDataMinutes: 0,
 			Channels: []string{"on", "12"}, Runbook: "- look", RunbookURL: "https://example.com/#a",
+			FireLooks: 3, OfLooks: 5, MinOpenMinutes: 10, ReopenMinutes: 15, FlapCount: 0, FlapMinutes: 60,
 		},
-		{Key: "B", Name: "b", Category: "SECURITY", Severity: "CRITICAL", Enabled: true, Source: "system_health", Condition: "x > 1", EveryMinutes: 5, LookbackMinutes: 10, SuppressMinutes: 60, NoData: "NO_DATA", NoDataMinutes: 15},
+		{Key: "B", Name: "b", Category: "SECURITY", Severity: "CRITICAL", Enabled: true, Source: "system_health", Condition: "x > 1", EveryMinutes: 5, LookbackMinutes: 10, SuppressMinutes: 60, NoData: "NO_DATA", NoDataMinutes: 15, FireLooks: 1, OfLooks: 1, FlapCount: 4, FlapMinutes: 30},
 	}
 	text, err := definitions.Write(specs)
 	if err != nil {

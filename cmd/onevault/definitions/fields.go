@@ -29,6 +29,7 @@ type field struct {
 func defaults() vault.DefinitionSpec {
 	return vault.DefinitionSpec{
 		Enabled: true, Source: "system_health", EveryMinutes: 5, LookbackMinutes: 10, SuppressMinutes: 60, NoData: "NO_DATA", NoDataMinutes: 15,
+		FireLooks: 1, OfLooks: 1, FlapCount: 4, FlapMinutes: 30,
 	}
 }
 
@@ -54,6 +55,12 @@ var fields = []field{
 	minutes("suppress", "How long after an opening a new firing calls nobody", 0, 60, func(d *spec) *int { return &d.SuppressMinutes }),
 	word("no_data", "What missing data means: NO_DATA and KEEP change nothing, ALERT fires, OK counts as false", []string{"NO_DATA", "ALERT", "OK", "KEEP"}, false, true, func(d *spec) *string { return &d.NoData }),
 	minutes("no_data_after", "How long data must be missing before ALERT fires", 0, 15, func(d *spec) *int { return &d.NoDataMinutes }),
+	count("fire_looks", "How many of the last of_looks looks must be true before the alert opens; looks without data count as neither", 1, 100, 1, func(d *spec) *int { return &d.FireLooks }),
+	count("of_looks", "Among how many looks fire_looks are counted", 1, 100, 1, func(d *spec) *int { return &d.OfLooks }),
+	minutes("min_open", "How long the alert stays open at least; people may resolve it at any time", 0, 0, func(d *spec) *int { return &d.MinOpenMinutes }),
+	minutes("reopen", "How long after its condition cleared a new firing continues the same alert", 0, 0, func(d *spec) *int { return &d.ReopenMinutes }),
+	count("flap_count", "With which opening within flap_window the alert is called flapping: told once, and open until it is stable; 0: never", 0, 100, 4, func(d *spec) *int { return &d.FlapCount }),
+	minutes("flap_window", "In how long flap_count openings are counted, and how long a flapping alert must be stable", 1, 30, func(d *spec) *int { return &d.FlapMinutes }),
 	yesNo("auto_resolve", "Whether the cleared condition ends the alert, or a person must", false, func(d *spec) *bool { return &d.AutoResolve }),
 	minutes("escalate_after", "After how long without an answer everybody is told again; without it never", 1, 0, func(d *spec) *int { return &d.EscalateMinutes }),
 	channels(),
@@ -209,6 +216,32 @@ func number(name, about string, of func(*spec) *string) field {
 			return &yaml.Node{Kind: yaml.ScalarNode, Value: *of(&d)}
 		},
 		show: func(d spec) string { return *of(&d) },
+	}
+}
+
+// count is a whole number between two bounds.
+func count(name, about string, least, most, standard int, of func(*spec) *int) field {
+	return field{
+		name: name, about: about, example: strconv.Itoa(standard),
+		schema: map[string]any{"type": "integer", "minimum": least, "maximum": most, "default": standard},
+		read: func(node *yaml.Node, d *spec) (string, error) {
+			value, err := scalar(node)
+			if err == nil {
+				if n, wrong := strconv.Atoi(value); wrong == nil && n >= least && n <= most {
+					*of(d) = n
+					return "", nil
+				}
+				err = fmt.Errorf("is %q", value)
+			}
+			return fmt.Sprintf("write a whole number from %d to %d", least, most), err
+		},
+		write: func(d spec) *yaml.Node {
+			if *of(&d) == standard {
+				return nil
+			}
+			return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.Itoa(*of(&d))}
+		},
+		show: func(d spec) string { return strconv.Itoa(*of(&d)) },
 	}
 }
 

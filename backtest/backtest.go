@@ -1,0 +1,223 @@
+// Package backtest holds rules over alerts that never were: which alerts a definition would have opened in a
+// series of looks, and how they stand beside those that it did open. It reads no clock and no database.
+package backtest
+
+import (
+	"time"
+
+	"onevault/alert"
+)
+
+// Look is one look of the past at a condition.
+type Look struct {
+	alert.Look
+	Value  *float64
+	Reason string
+	// Kept says that the measurements of the time are still there; without it the look is as if nobody looked.
+	Kept bool
+}
+
+// Episode is one alert: from its first page to its end.
+type Episode struct {
+	Begin time.Time `json:"begin"`
+	End   time.Time `json:"end,omitzero"` // zero: it stood when the looks ended
+	Value *float64  `json:"value,omitempty"`
+}
+
+// covers reports whether the alert stood at some moment of [from, to]; a zero to is for ever.
+func (e Episode) covers(from, to time.Time) bool {
+	return (to.IsZero() || !e.Begin.After(to)) && (e.End.IsZero() || !e.End.Before(from))
+}
+
+// Run is what a version of a definition would have done.
+type Run struct {
+	Looks      int       `json:"looks"`
+	Kept       int       `json:"kept"`    // looks of which the measurements are there
+	NoData     int       `json:"no_data"` // of these, those that lacked a value
+	Errors     int       `json:"errors"`
+	Alerts     []Episode `json:"alerts"`
+	Suppressed int       `json:"suppressed"` // firings that paged nobody, within the suppression window
+	// Firing is how long alerts stood, in seconds.
+	Firing int64  `json:"firing_s"`
+	Reason string `json:"reason,omitempty"` // of the first error
+	// Decided is what each look led to, for definitions that rest on this one.
+	Decided []Decided `json:"-"`
+}
+
+// Decided is the outcome of one look.
+type Decided struct {
+	At     time.Time
+	Result alert.Result
+	Firing bool
+}
+
+// Follow runs looks, in the order of their time, through the rules of a definition. until is when the looks end.
+// An alert that its definition leaves to people is taken to be closed by somebody as soon as it has cleared:
+// otherwise the first one would stand for ever.
+func Follow(timing alert.Timing, looks []Look, until time.Time) Run {
+	timing.AutoResolve = true
+	var (
+		course = alert.Course{Timing: timing}
+		run    = Run{Looks: len(looks), Alerts: []Episode{}}
+		open   bool
+	)
+	for _, l := range looks {
+		if !l.Kept {
+			continue
+		}
+		run.Kept++
+		switch l.Result {
+		case alert.ResultNoData:
+			run.NoData++
+		case alert.ResultError:
+			run.Errors++
+			if run.Reason == "" {
+				run.Reason = l.Reason
+			}
+		case alert.ResultTrue, alert.ResultFalse:
+		}
+		decision := course.Look(l.Look)
+		switch decision {
+		case alert.DecisionFired, alert.DecisionUnsuppressed:
+			run.Alerts = append(run.Alerts, Episode{Begin: l.At, Value: l.Value})
+			open = true
+		case alert.DecisionSuppressed:
+			run.Suppressed++
+		case alert.DecisionResolved:
+			if open {
+				run.Alerts[len(run.Alerts)-1].End = l.At
+			}
+			open = false
+		case alert.DecisionNone, alert.DecisionPending, alert.DecisionHolding:
+		}
+		run.Decided = append(run.Decided, Decided{l.At, l.Result, decision.Firing()})
+	}
+	for _, a := range run.Alerts {
+		end := a.End
+		if end.IsZero() {
+			end = until
+		}
+		run.Firing += int64(end.Sub(a.Begin) / time.Second)
+	}
+	return run
+}
+
+// FiringAt is what firing("KEY") was at a moment, as monitoring.firing_value says it: known as long as somebody
+// looked within three of its rounds, and found something.
+func (r Run) FiringAt(at time.Time, every time.Duration) (value int, known bool) {
+	low, high := 0, len(r.Decided) // the first look after the moment
+	for low < high {
+		if middle := (low + high) / 2; r.Decided[middle].At.After(at) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	if low == 0 {
+		return 0, false
+	}
+	last := r.Decided[low-1]
+	if !last.At.After(at.Add(-3*every-time.Minute)) || last.Result != alert.ResultTrue && last.Result != alert.ResultFalse {
+		return 0, false
+	}
+	if last.Firing {
+		return 1, true
+	}
+	return 0, true
+}
+
+// Real is an alert that was.
+type Real struct {
+	Definition    string    `json:"definition"`
+	ShortID       string    `json:"id"`
+	TriggeredAt   time.Time `json:"triggered_at"`
+	ResolvedAt    time.Time `json:"resolved_at,omitzero"`
+	FalsePositive bool      `json:"false_positive,omitempty"`
+}
+
+// Caught is a real alert that would have been caught.
+type Caught struct {
+	Real
+	At time.Time `json:"at"` // when it would have paged
+	// Later is by how many seconds it would have come later than it does: by the run of the present version where
+	// that catches it, too, and else than it came. Negative: earlier.
+	Later int64 `json:"later_s"`
+}
+
+// Comparison holds a run against what was.
+type Comparison struct {
+	Caught []Caught `json:"caught"`
+	Lost   []Real   `json:"lost"`
+	// Unknown are real alerts of a time of which no measurements are kept.
+	Unknown []Real `json:"unknown"`
+	// Spared are those that people had marked false positive, and that would not come again.
+	Spared []Real `json:"spared"`
+	// New are alerts where there was none.
+	New []Episode `json:"new"`
+}
+
+// Compare holds the run of a version against the real alerts of the same looks. present is the run of the version
+// that stands, or nil; slack is how far a look may lie from the one at which the alert really came.
+func Compare(run Run, present *Run, real []Real, slack time.Duration) Comparison {
+	c := Comparison{Caught: []Caught{}, Lost: []Real{}, Unknown: []Real{}, Spared: []Real{}, New: []Episode{}}
+	matched := map[int]bool{}
+	for _, r := range real {
+		at := r.match(run, slack)
+		for i, e := range run.Alerts {
+			if e.covers(r.TriggeredAt.Add(-slack), r.end(slack)) {
+				matched[i] = true
+			}
+		}
+		switch {
+		case at >= 0 && !r.FalsePositive:
+			begin, came := run.Alerts[at].Begin, r.TriggeredAt
+			if present != nil {
+				if p := r.match(*present, slack); p >= 0 {
+					came = present.Alerts[p].Begin
+				}
+			}
+			c.Caught = append(c.Caught, Caught{Real: r, At: begin, Later: int64(begin.Sub(came) / time.Second)})
+		case at >= 0:
+		case !run.knows(r, slack):
+			c.Unknown = append(c.Unknown, r)
+		case r.FalsePositive:
+			c.Spared = append(c.Spared, r)
+		default:
+			c.Lost = append(c.Lost, r)
+		}
+	}
+	for i, e := range run.Alerts {
+		if !matched[i] {
+			c.New = append(c.New, e)
+		}
+	}
+	return c
+}
+
+// end is the last moment at which somebody would still have heard of it in time; zero: it stands.
+func (r Real) end(slack time.Duration) time.Time {
+	if r.ResolvedAt.IsZero() {
+		return time.Time{}
+	}
+	return r.ResolvedAt.Add(slack)
+}
+
+// match is the first alert of a run that stood while the real one did; -1: none.
+func (r Real) match(run Run, slack time.Duration) int {
+	for i, e := range run.Alerts {
+		if e.covers(r.TriggeredAt.Add(-slack), r.end(slack)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// knows reports whether the run looked when a real alert came.
+func (r Run) knows(real Real, slack time.Duration) bool {
+	for _, d := range r.Decided {
+		if !d.At.Before(real.TriggeredAt.Add(-slack)) {
+			return !d.At.After(real.TriggeredAt.Add(slack))
+		}
+	}
+	return false
+}

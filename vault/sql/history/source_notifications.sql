@@ -1,0 +1,19 @@
+-- The inputs of notifications at each of a series of looks, of the versions that stood then.
+-- $1: the first look; $2: seconds between looks; $3: how many; $4: target; $5: tenant; $6: seconds of the look-back.
+WITH stood AS (
+    SELECT n, s.delivery_status AS status, s.sent_timestamp < $1::timestamptz + make_interval(secs => $2::float8 * n) - interval '5 minutes' AS late
+      FROM monitoring.notification_log_s s
+     CROSS JOIN LATERAL generate_series(
+               greatest(0, ceil(extract(epoch FROM s.load_date - $1::timestamptz) / $2::numeric)::integer),
+               least($3::integer, ceil(extract(epoch FROM least(s.load_end_date, s.sent_timestamp + interval '1 hour') - $1::timestamptz) / $2::numeric)::integer) - 1) AS n
+     WHERE s.sent_timestamp > $1::timestamptz - interval '1 hour' AND $4::text IS NOT NULL AND $5::bytea IS NOT DISTINCT FROM $5 AND $6::float8 IS NOT NULL
+)
+SELECT look.n, i.name, i.value::text
+  FROM (SELECT g.n, round(100.0 * count(*) FILTER (WHERE s.status IN ('FAILED', 'BOUNCED'))
+                          / nullif(count(*) FILTER (WHERE s.status NOT IN ('PENDING', 'SUPPRESSED')), 0), 2) AS failed,
+               count(*) FILTER (WHERE s.status = 'PENDING' AND s.late) AS pending
+          FROM generate_series(0, $3::integer - 1) AS g (n)
+          LEFT JOIN stood s ON s.n = g.n
+         GROUP BY g.n) AS look
+ CROSS JOIN LATERAL (VALUES ('notification_failed_pct', look.failed), ('notification_pending_count', look.pending)) AS i (name, value)
+ WHERE i.value IS NOT NULL
