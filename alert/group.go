@@ -43,7 +43,7 @@ type Transition struct {
 	Via   string         `json:"via,omitempty"`
 	Notes string         `json:"notes,omitempty"`
 	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known. Of
-	// many that come together the first of each version brings them.
+	// many that come together one may bring them for those that follow: see SayOnce.
 	Definition *Definition `json:"definition,omitempty"`
 	Channels   []Channel   `json:"channels,omitempty"`
 	// Recorded says that the vault holds the fact already.

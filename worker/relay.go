@@ -305,28 +305,12 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 		}
 		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels))
 	}
-	sayOnce(input.Transitions.Items)
+	alert.SayOnce(input.Transitions.Items)
 	if len(input.Transitions.Items) == 0 {
 		return false, nil
 	}
 	out, err := r.alerts.BringTransitions(ctx, input)
 	return out.Delivered, err
-}
-
-// sayOnce leaves definition and channels to the first firing of each version of the definition: a storm of thousands
-// would repeat them thousands of times.
-func sayOnce(items []alert.Transition) {
-	said := map[time.Time]bool{}
-	for i := range items {
-		definition := items[i].Definition
-		if definition == nil {
-			continue
-		}
-		if said[definition.Version] {
-			items[i].Definition, items[i].Channels = nil, nil
-		}
-		said[definition.Version] = true
-	}
 }
 
 func transitionOf(row vault.OutboxRow, channels []alert.Channel) alert.Transition {

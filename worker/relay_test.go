@@ -92,31 +92,6 @@ func TestTransitionOf_FiringBringsDefinitionAndChannels(t *testing.T) {
 	}
 }
 
-func TestSayOnce_OfManyFiringsTheFirstOfEachVersionBringsTheDefinition(t *testing.T) {
-	t.Parallel()
-	versions := []time.Time{time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)}
-	var items []alert.Transition
-	for i, version := range []int{0, 0, 1, 0, 1} {
-		row := outboxRow(int64(i), alert.TransitionFired, "local", "DISK", "")
-		row.Definition.Version = versions[version]
-		items = append(items, transitionOf(row, []alert.Channel{{Key: "MAIL"}}))
-	}
-	items = append(items, transitionOf(outboxRow(9, alert.TransitionResolved, "local", "DISK", ""), nil))
-	sayOnce(items)
-	var with []int64
-	for _, item := range items {
-		if item.Definition != nil {
-			with = append(with, item.Seq)
-		}
-		if (item.Definition == nil) != (item.Channels == nil) {
-			t.Errorf("%d brings the one without the other: %+v", item.Seq, item)
-		}
-	}
-	if !slices.Equal(with, []int64{0, 2}) {
-		t.Errorf("%v bring the definition, want the first of each version: 0 and 2", with)
-	}
-}
-
 // An alert that fired and resolved while no worker ran must not page anybody: neither a channel nor
 // Temporal is asked, which this relay does not even have.
 func TestBring_SaysNothingOfAnAlertThatIsOver(t *testing.T) {

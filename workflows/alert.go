@@ -135,6 +135,7 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 	var fired, reopened, ended []*alert.Tracked
 	var again []request
 	mutes := false
+	alert.Complete(items)
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,5 +197,69 @@ func TestAlert_OneByOneADeathWithoutTheVaultIsUncertainAndEndsAfterTheSecond(t *
 	}
 	if len(w.ledger) != 2 || w.ledger[0].Status != "FAILED" || !w.ledger[0].PossibleDuplicate {
 		t.Errorf("the ledger says %+v", w.ledger)
+	}
+}
+
+func TestAlert_OneByOneANewSilenceStopsARetryAndOwesWhatWasNotTold(t *testing.T) {
+	t.Parallel()
+	w := newEachWorld(t)
+	w.on = func(n int, in activities.SendEachInput) (activities.SendEachOutput, error) {
+		if n == 1 { // the first of three came through, the second did not, the third was not begun
+			keys := keysOf(in)
+			return activities.SendEachOutput{
+				Delivered: keys[:1], Again: keys[1:], Tried: keys[1:2],
+				Receipt: activities.Receipt{Class: activities.NotSent, Reason: "refused"}, RetryAfter: 10 * time.Minute,
+			}, nil
+		}
+		return activities.SendEachOutput{Delivered: keysOf(in)}, nil
+	}
+	w.storm(3, 70*time.Minute)
+	w.after(time.Minute, func() { w.silenced(time.Minute, time.Hour) })
+	w.bring(time.Minute+time.Second, mutesChanged("K00000"))
+	w.run()
+	if got := len(w.sent); got != 3 {
+		t.Fatalf("%d activities, want the first, one after the silence, and the end", got)
+	}
+	if got := keysOf(w.sent[1]); w.sent[1].Event != "FIRED" || !slices.Equal(got, []string{"K00001", "K00002"}) {
+		t.Errorf("after the silence %s is told of %v, want those who were not told of", w.sent[1].Event, got)
+	}
+	if got := w.sizes("RESOLVED"); !slices.Equal(got, []int{3}) {
+		t.Errorf("the end was told in %v", got)
+	}
+	if got := w.suppressed(); len(got) != 2 || !strings.Contains(got[0], "silenced until") || !strings.Contains(got[1], "silenced until") {
+		t.Errorf("the ledger says %q, want why two were not told of", got)
+	}
+}
+
+// Nobody but the ledger knows what a worker told of before it died: people who may have heard of an alert hear of its
+// end, and under a silence what is left is owed.
+func TestAlert_OneByOneWhatADeadWorkerMayHaveToldIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	w := newEachWorld(t)
+	w.on = func(n int, in activities.SendEachInput) (activities.SendEachOutput, error) {
+		switch n {
+		case 1: // while it works one is acknowledged
+			w.env.SignalWorkflow(alert.SignalAcknowledge, alert.Command{Actor: "dana", Alerts: []string{"K00000"}})
+			return activities.SendEachOutput{}, errors.New("the worker died")
+		case 2:
+			return activities.SendEachOutput{Again: keysOf(in), Receipt: activities.Receipt{Class: activities.NotSent, Reason: "refused"}, RetryAfter: 10 * time.Minute}, nil
+		}
+		return activities.SendEachOutput{Delivered: keysOf(in)}, nil
+	}
+	w.storm(3, 70*time.Minute)
+	w.after(time.Minute, func() { w.silenced(time.Minute, time.Hour) })
+	w.bring(time.Minute+time.Second, mutesChanged("K00001"))
+	w.run()
+	var told []string
+	for _, in := range w.sent {
+		keys := keysOf(in)
+		slices.Sort(keys)
+		told = append(told, in.Event+" "+strings.Join(keys, ","))
+	}
+	if want := []string{"FIRED K00000,K00001,K00002", "FIRED K00001,K00002", "FIRED K00001,K00002", "RESOLVED K00000,K00001,K00002"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	if len(w.ledger) != 1 || w.ledger[0].AlertKey != "K00000" || w.ledger[0].Class != "UNCERTAIN" || w.ledger[0].DeliveryKey != "K00000/FIRED" {
+		t.Errorf("the ledger says %+v, want that of the acknowledged one nobody knows", w.ledger)
 	}
 }

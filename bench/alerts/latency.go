@@ -53,8 +53,10 @@ func (w *world) measureCadence(ctx context.Context) ([]figure, error) {
 		{Measure: what + ": p95", Value: seconds(p95), Unit: "s", Goal: "under 5.4 s", Met: p95 < 5400*time.Millisecond},
 		{Measure: what + ", " + peers.version + ": p50", Value: seconds(peer50), Unit: "s"},
 		{Measure: what + ", the same: p95", Value: seconds(peer95), Unit: "s"},
-		{Measure: what + ": the greater of both ratios", Value: max(ratio50, ratio95), Unit: "", Goal: "at most 0.6", Met: max(ratio50, ratio95) <= 0.6,
-			Note: fmt.Sprintf("p50 %.2f, p95 %.2f", ratio50, ratio95)},
+		{
+			Measure: what + ": the greater of both ratios", Value: max(ratio50, ratio95), Unit: "", Goal: "at most 0.6", Met: max(ratio50, ratio95) <= 0.6,
+			Note: fmt.Sprintf("p50 %.2f, p95 %.2f", ratio50, ratio95),
+		},
 	}, nil
 }
 

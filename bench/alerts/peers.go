@@ -94,12 +94,18 @@ func (w *world) startPeers(ctx context.Context) (_ *peers, err error) {
 		health  string
 		args    []string
 	}{
-		{"prometheus-postgres-exporter", "DATA_SOURCE_NAME=" + w.values[settings.DatabaseURL], address(0) + "/metrics",
-			[]string{"--web.listen-address=" + address(0), "--extend.query-path=" + file("queries.yaml"), "--log.level=error"}},
-		{"prometheus-alertmanager", "", address(2) + "/-/ready",
-			[]string{"--config.file=" + file("alertmanager.yaml"), "--storage.path=" + file("am"), "--web.listen-address=" + address(2), "--cluster.listen-address="}},
-		{"prometheus", "", address(1) + "/-/ready",
-			[]string{"--config.file=" + file("prometheus.yaml"), "--storage.tsdb.path=" + file("prom"), "--web.listen-address=" + address(1)}},
+		{
+			"prometheus-postgres-exporter", "DATA_SOURCE_NAME=" + w.values[settings.DatabaseURL], address(0) + "/metrics",
+			[]string{"--web.listen-address=" + address(0), "--extend.query-path=" + file("queries.yaml"), "--log.level=error"},
+		},
+		{
+			"prometheus-alertmanager", "", address(2) + "/-/ready",
+			[]string{"--config.file=" + file("alertmanager.yaml"), "--storage.path=" + file("am"), "--web.listen-address=" + address(2), "--cluster.listen-address="},
+		},
+		{
+			"prometheus", "", address(1) + "/-/ready",
+			[]string{"--config.file=" + file("prometheus.yaml"), "--storage.tsdb.path=" + file("prom"), "--web.listen-address=" + address(1)},
+		},
 	} {
 		if err := p.start(file(c.program+".log"), filepath.Join(w.options.cache, "usr", "share"), paths[c.program], c.env, c.args); err != nil {
 			return nil, err

@@ -35,8 +35,12 @@ func TestReport_AMissedGoalFailsTheRunAndAComparisonDoesNot(t *testing.T) {
 func TestCountOf_TellsLostDoubledAndMarkedApart(t *testing.T) {
 	t.Parallel()
 	list := []message{
-		{alerts: []string{"a"}}, {alerts: []string{"b"}}, {alerts: []string{"b"}, duplicate: true},
-		{alerts: []string{"c"}}, {alerts: []string{"c"}}, {alerts: []string{"d"}, duplicate: true},
+		{alerts: []string{"a"}},
+		{alerts: []string{"b"}},
+		{alerts: []string{"b"}, duplicate: true},
+		{alerts: []string{"c"}},
+		{alerts: []string{"c"}},
+		{alerts: []string{"d"}, duplicate: true},
 	}
 	if got := countOf(list); got != (count{told: 4, twice: 2, twiceUnmarked: 1}) {
 		t.Errorf("got %+v, want 4 told of, b and c twice, c without a word", got)

@@ -533,7 +533,7 @@ BEGIN
                coalesce((n.entry ->> 'possible_duplicate')::boolean, false)
           FROM unnest(v_hks, p_entries, v_rounds) WITH ORDINALITY AS n (hk, entry, round, o)
           LEFT JOIN LATERAL (
-                   SELECT s.sent_timestamp, s.outcome_class FROM monitoring.notification_log_s s
+                   SELECT s.sent_timestamp, s.outcome_class, s.delivery_status FROM monitoring.notification_log_s s
                     WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL OFFSET 0) AS c ON true
          -- What the vault could not take in time comes later, when it may hold a newer attempt or the outcome
          -- of this one: it becomes history then, and once, and does not undo what is known.
@@ -543,6 +543,8 @@ BEGIN
                                     AND n.entry ->> 'class' IS NULL
                                THEN clock_timestamp() END AS at) AS late
          WHERE n.round = v_round
+           -- Who did not see how an attempt ended takes nothing back from who did.
+           AND (c.delivery_status = 'DELIVERED' AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
            AND (late.at IS NULL OR NOT EXISTS (
                    SELECT FROM monitoring.notification_log_s k
                     WHERE k.notification_log_hk = n.hk AND k.sent_timestamp = (n.entry ->> 'at')::timestamptz
