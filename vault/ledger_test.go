@@ -230,8 +230,11 @@ func TestLedger_NotKnowingTakesNothingBack(t *testing.T) {
 	attempt := intent(key, 0)
 	f.begin(vault.FindingNew, attempt)
 	f.finish(outcome(attempt, "DELIVERED", "ACCEPTED"))
+	before := intent(key, 0)
+	before.At = attempt.At.Add(-time.Minute)
+	f.finish(outcome(before, "FAILED", "UNCERTAIN")) // of an attempt before that: it was so, and becomes history
 	unknown := outcome(intent(key, 0), "FAILED", "UNCERTAIN")
 	unknown.PossibleDuplicate = true
 	f.finish(unknown)
-	f.wantLedger(key, "PENDING", "DELIVERED ACCEPTED")
+	f.wantLedger(key, "PENDING", "DELIVERED ACCEPTED", "FAILED UNCERTAIN")
 }

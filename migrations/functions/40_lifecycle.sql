@@ -544,7 +544,7 @@ BEGIN
                                THEN clock_timestamp() END AS at) AS late
          WHERE n.round = v_round
            -- Who did not see how an attempt ended takes nothing back from who did.
-           AND (c.delivery_status = 'DELIVERED' AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
+           AND (late.at IS NULL AND c.delivery_status = 'DELIVERED' AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
            AND (late.at IS NULL OR NOT EXISTS (
                    SELECT FROM monitoring.notification_log_s k
                     WHERE k.notification_log_hk = n.hk AND k.sent_timestamp = (n.entry ->> 'at')::timestamptz
