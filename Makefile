@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
 # Versions of PostgreSQL for test-matrix, such as VERSIONS="16 18"; empty: 16, 17, 18 and what is installed.
 VERSIONS ?=
 
-.PHONY: help run demo test test-matrix bench bench-collect check build fmt clean
+.PHONY: help run demo test test-matrix bench bench-alerts bench-collect check build fmt clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ bench: build ## measure the guide's queries on a month of history, and psql to w
 	go test ./e2e -count=1 -run '^TestOutbox_AcknowledgementsInPsql' -v -latency=50 > bin/latency.log 2>&1 || failed=1; \
 	grep -E 'acknowledge_alert in psql|FAIL' bin/latency.log; \
 	test -z "$$failed"
+
+bench-alerts: build ## measure how fast, how cheaply and how faithfully alerts become messages, beside Debian's Prometheus and Alertmanager (ALERTSFLAGS="-only storm,kill")
+	@go build -o bin/bench-alerts ./bench/alerts
+	@bin/bench-alerts -json bin/bench-alerts.json $(ALERTSFLAGS)
 
 bench-collect: ## measure what a collection costs the watched server, beside Debian's prometheus-postgres-exporter
 	@mkdir -p bin

@@ -59,7 +59,7 @@ func (d *Directory) describe(config notify.Config) alert.Channel {
 	redacted := notify.Redact(config)
 	channel := alert.Channel{
 		Key: config.Key, Name: config.Name, Type: string(config.Type), Configuration: redacted.Configuration,
-		RetryAttempts: config.RetryAttempts, RetryDelay: config.RetryDelay,
+		RetryAttempts: config.RetryAttempts, RetryDelay: config.RetryDelay, PerAlert: config.PerAlert(),
 	}
 	opened, err := notify.Open(config, d.Options)
 	if err != nil {

@@ -23,6 +23,13 @@ const ledgerBudget = time.Second
 // killed worker is noticed in seconds.
 const heartbeatEvery = time.Second
 
+// deliveredBefore is the proof of what is not sent because the ledger holds it as delivered.
+const deliveredBefore = "delivered by an earlier attempt"
+
+// maxContents is how many entries of one message keep its text: those of the alerts that a person is shown by
+// name. The others have the same delivery key.
+const maxContents = 20
+
 // Notifications are the activities that reach people.
 type Notifications struct {
 	Vault    *vault.Store
@@ -79,7 +86,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 		out.Entries = append(out.Entries, intents...)
 	case finding == vault.FindingDelivered:
 		out.Final = true
-		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: "delivered by an earlier attempt"}
+		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore}
 		return out, nil
 	case finding == vault.FindingUnknownOutcome:
 		out.PossibleDuplicate = true
@@ -101,16 +108,22 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 }
 
 func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+	in.Message = message
 	channel, err := n.Channels.Open(ctx, in.Channel)
-	if err != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
+	return sendOpened(ctx, channel, err, in)
+}
+
+// sendOpened makes the request, on a channel that could be opened.
+func sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) notify.Receipt {
+	if misconfigured != nil {
+		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
 		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return channel.Send(ctx, in.Recipient, message)
+	return channel.Send(ctx, in.Recipient, in.Message)
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
@@ -139,7 +152,45 @@ func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, int
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
-	return n.Vault.BeginNotifications(ctx, intents)
+	parts := slices.Collect(slices.Chunk(intents, perWrite))
+	findings := make([]vault.Finding, len(parts))
+	err := inParallel(len(parts), func(i int) (err error) {
+		findings[i], err = n.Vault.BeginNotifications(ctx, parts[i])
+		return err
+	})
+	return joined(findings), err
+}
+
+// joined is what the ledger knows of a message by what it knows of its parts: delivered only when all are, since to
+// hear twice of one alert is better than never of another.
+func joined(findings []vault.Finding) vault.Finding {
+	findings = slices.Compact(findings)
+	switch len(findings) {
+	case 0:
+		return vault.FindingNew
+	case 1:
+		return findings[0]
+	}
+	return vault.FindingUnknownOutcome
+}
+
+const (
+	// perWrite is how many entries of the ledger go into one transaction, and writers how many are under way at a
+	// time: a message about thousands is not to wait for one processor of the vault's.
+	perWrite = 500
+	writers  = 4
+)
+
+// inParallel does so many writes, and returns the first error in their order.
+func inParallel(n int, write func(i int) error) error {
+	errs := make([]error, n)
+	spread(n, writers, func(i int) { errs[i] = write(i) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (n *Notifications) finish(ctx context.Context, in SendNotificationInput, outcomes []vault.LedgerEntry) error {
@@ -148,8 +199,11 @@ func (n *Notifications) finish(ctx context.Context, in SendNotificationInput, ou
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
-	_, err := n.Vault.RecordHistory(ctx, nil, outcomes)
-	return err
+	parts := slices.Collect(slices.Chunk(outcomes, perWrite))
+	return inParallel(len(parts), func(i int) error {
+		_, err := n.Vault.RecordHistory(ctx, nil, parts[i])
+		return err
+	})
 }
 
 // entriesOf makes one entry per alert that the message tells of; at is when the attempt began.
@@ -177,7 +231,10 @@ func outcomesOf(in SendNotificationInput, out SendNotificationOutput, at time.Ti
 	for i := range entries {
 		e := &entries[i]
 		e.Class, e.Reason, e.Proof = string(out.Receipt.Class), out.Receipt.Reason, out.Receipt.Proof
-		e.ExternalID, e.Content = out.Receipt.ExternalID, out.Receipt.Content
+		e.ExternalID = out.Receipt.ExternalID
+		if i < maxContents {
+			e.Content = out.Receipt.Content
+		}
 		e.DurationMS = out.Receipt.Duration.Milliseconds()
 		e.PossibleDuplicate = out.PossibleDuplicate
 	}

@@ -17,6 +17,8 @@ type Channel struct {
 	Recipients    []string        `json:"recipients"`
 	RetryAttempts int             `json:"retry_attempts"` // retries after the first attempt
 	RetryDelay    time.Duration   `json:"retry_delay"`
+	// PerAlert: each alert is a message of its own, also where many fire together.
+	PerAlert bool `json:"per_alert,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.
@@ -46,7 +48,8 @@ type Transition struct {
 	Until         time.Time      `json:"until,omitzero"`           // ACKNOWLEDGED: zero until the end; SNOOZED
 	Level         int            `json:"level,omitempty"`          // ESCALATED
 	FalsePositive bool           `json:"false_positive,omitempty"` // RESOLVED
-	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known.
+	// Definition and Channels come with FIRED: the version it fired under, and who hears it as last known. Of
+	// many that come together one may bring them for those that follow: see SayOnce.
 	Definition *Definition `json:"definition,omitempty"`
 	Channels   []Channel   `json:"channels,omitempty"`
 	Named      []Channel   `json:"named,omitempty"` // the channels that the definition's policy names

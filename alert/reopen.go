@@ -15,7 +15,7 @@ type Flapping struct {
 // is the same alert to everybody. nil when the group heard of this opening before, or when the transition
 // is none. The escalation goes on counting its levels, so that none is told twice.
 func (g *Group) Reopen(t Transition, now time.Time) *Tracked {
-	found := g.findKey(t.Alert.Key)
+	found := g.byKey(t.Alert.Key)
 	if found == nil || t.Alert.Reopened <= found.Reopened {
 		return nil
 	}
@@ -38,16 +38,6 @@ func (g *Group) Reopen(t Transition, now time.Time) *Tracked {
 		g.schedule(found, now)
 	}
 	return found
-}
-
-// findKey returns the alert with exactly this business key; nil when there is none.
-func (g *Group) findKey(key string) *Tracked {
-	for _, t := range g.Alerts {
-		if t.Key == key {
-			return t
-		}
-	}
-	return nil
 }
 
 // Opening is what people are told of how an alert opened, and the ledger's word for it: each opening of the

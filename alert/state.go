@@ -21,6 +21,9 @@ type Group struct {
 	Seen       []int64            `json:"seen"`            // outbox rows that came lately
 	Delivered  int                `json:"delivered"`       // messages that a provider accepted
 	Failed     int                `json:"failed"`          // messages that no attempt delivered
+
+	index map[string]*Tracked // of Alerts by key; made when it is first needed
+	seen  map[int64]bool      // Seen; likewise
 }
 
 // Tracked is an alert with what its workflow must remember about it.
@@ -40,8 +43,9 @@ type Recipient struct {
 	Address string `json:"address"`
 }
 
-// maxSeen bounds how many outbox rows are remembered; a relay repeats at most its last batch.
-const maxSeen = 1000
+// MaxSeen bounds how many outbox rows are remembered; a relay repeats at most its last batch, which must not
+// be larger.
+const MaxSeen = 10_000
 
 // keepEnded bounds how many ended alerts stay while others of the group are active.
 const keepEnded = 100
@@ -52,12 +56,22 @@ func (g *Group) Fresh(seq int64) bool {
 	if seq == 0 {
 		return true
 	}
-	if slices.Contains(g.Seen, seq) {
+	if g.seen == nil {
+		g.seen = make(map[int64]bool, len(g.Seen))
+		for _, known := range g.Seen {
+			g.seen[known] = true
+		}
+	}
+	if g.seen[seq] {
 		return false
 	}
+	g.seen[seq] = true
 	g.Seen = append(g.Seen, seq)
-	if len(g.Seen) > maxSeen {
-		g.Seen = slices.Delete(g.Seen, 0, len(g.Seen)-maxSeen)
+	if over := len(g.Seen) - MaxSeen; over > 0 {
+		for _, forgotten := range g.Seen[:over] {
+			delete(g.seen, forgotten)
+		}
+		g.Seen = slices.Delete(g.Seen, 0, over)
 	}
 	return true
 }
@@ -65,7 +79,7 @@ func (g *Group) Fresh(seq int64) bool {
 // Fire adds an alert; nil when the group has it already. now is the moment from which the escalation
 // delay counts.
 func (g *Group) Fire(t Transition, now time.Time) *Tracked {
-	if g.Find(t.Alert.Key) != nil {
+	if g.byKey(t.Alert.Key) != nil {
 		return nil
 	}
 	if t.Definition != nil && !g.Active() {
@@ -83,6 +97,7 @@ func (g *Group) Fire(t Transition, now time.Time) *Tracked {
 		g.schedule(tracked, now)
 	}
 	g.Alerts = append(g.Alerts, tracked)
+	g.index[tracked.Key] = tracked
 	return tracked
 }
 
@@ -115,11 +130,25 @@ func (g *Group) schedule(t *Tracked, from time.Time) {
 	}
 }
 
+// byKey returns the alert with a business key; nil when there is none.
+func (g *Group) byKey(key string) *Tracked {
+	if g.index == nil {
+		g.index = make(map[string]*Tracked, len(g.Alerts))
+		for _, t := range g.Alerts {
+			g.index[t.Key] = t
+		}
+	}
+	return g.index[key]
+}
+
 // Find returns the alert with a business key or a short id, an active one first; nil when there is none.
 func (g *Group) Find(id string) *Tracked {
-	var found *Tracked
+	found := g.byKey(id)
+	if found != nil {
+		return found
+	}
 	for _, t := range g.Alerts {
-		if t.Key == id || t.ShortID == id {
+		if t.ShortID == id {
 			if t.Active() {
 				return t
 			}
@@ -251,6 +280,7 @@ func (g *Group) Trim() {
 		ended--
 		return true
 	})
+	g.index = nil
 }
 
 // WorstFirst copies alerts for a message: highest level first, then the oldest.

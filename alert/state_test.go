@@ -99,10 +99,10 @@ func TestGroup_RecognisesOutboxRowsThatComeAgainInAnyOrder(t *testing.T) {
 			t.Errorf("row %d fresh: %t, want %t", step.seq, got, step.want)
 		}
 	}
-	for i := range int64(3 * maxSeen) {
+	for i := range int64(3 * MaxSeen) {
 		g.Fresh(100 + i)
 	}
-	if len(g.Seen) > maxSeen {
+	if len(g.Seen) > MaxSeen {
 		t.Errorf("remembers %d rows", len(g.Seen))
 	}
 }

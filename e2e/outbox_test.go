@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/converter"
 
 	"onevault/alert"
 	"onevault/settings"
@@ -288,7 +287,7 @@ func (r *rig) heard(definition string) map[int64]int {
 			continue
 		}
 		var transitions alert.Transitions
-		if err := converter.GetDefaultDataConverter().FromPayloads(signal.GetInput(), &transitions); err != nil {
+		if err := workflows.DataConverter().FromPayloads(signal.GetInput(), &transitions); err != nil {
 			r.t.Fatal(err)
 		}
 		for _, item := range transitions.Items {

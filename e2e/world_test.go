@@ -18,6 +18,7 @@ import (
 	tlog "go.temporal.io/sdk/log"
 
 	"onevault/settings"
+	"onevault/workflows"
 )
 
 // world is one OneVault with everything around it.
@@ -88,7 +89,7 @@ func (w *world) connect() error {
 		return err
 	}
 	w.temporal, err = client.NewLazyClient(client.Options{
-		HostPort: w.env[settings.TemporalAddress], Logger: tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		HostPort: w.env[settings.TemporalAddress], DataConverter: workflows.DataConverter(), Logger: tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 	return err
 }

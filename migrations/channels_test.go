@@ -57,6 +57,7 @@ func TestChannel_ThatCouldNeverDeliverIsRefused(t *testing.T) {
 		{"EMAIL", without(fullEmail, "smtp_password_env"), []string{"configuration.smtp_password_env is missing"}},
 		{"EMAIL", with(fullEmail, `{"smtp_server": null}`), []string{"configuration.smtp_server is missing"}},
 		{"EMAIL", with(fullEmail, `{"from_address": "  "}`), []string{"configuration.from_address is missing"}},
+		{"EMAIL", with(fullEmail, `{"one_message_per_alert": "yes"}`), []string{`configuration.one_message_per_alert is "yes"`, "true or false, without quotes"}},
 		{"EMAIL", with(fullEmail, `{"to_addresses": []}`), []string{"configuration.to_addresses", "at least one address"}},
 		{"EMAIL", with(fullEmail, `{"to_addresses": "oncall@example.com"}`), []string{"configuration.to_addresses", "Give an array"}},
 		{"EMAIL", with(fullEmail, `{"to_addresses": ["nobody"]}`), []string{`holds "nobody"`}},

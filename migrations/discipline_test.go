@@ -444,3 +444,19 @@ func TestPartitions_OfATimeThatNobodyNeedsAreRefused(t *testing.T) {
 		t.Errorf("%d partitions were made", after-before)
 	}
 }
+
+// A row of a storm must not cost the planning of the statements that keep it in order; the other tests of the
+// discipline hold for these tables as for all.
+func TestDiscipline_BusyTablesPlanTheirStatementsOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for _, table := range []string{"alert_instance_h", "alert_instance_s", "notification_log_h", "notification_log_s"} {
+		if dynamic := value[bool](t, db, `
+			SELECT bool_or(p.prosrc LIKE '%EXECUTE%')
+			  FROM pg_trigger g
+			  JOIN pg_proc p ON p.oid = g.tgfoid
+			 WHERE g.tgrelid = ('monitoring.' || $1)::regclass AND NOT g.tgisinternal AND (g.tgtype & 4) > 0`, table); dynamic {
+			t.Errorf("a trigger plans a statement for each row of %s", table)
+		}
+	}
+}

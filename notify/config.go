@@ -70,6 +70,17 @@ func open(cfg Config, o Options) (Channel, error) {
 	return nil, unknownType(cfg.Type)
 }
 
+// perAlertField asks for a message about each alert, also where many fire together: for receivers that keep
+// tickets, and not for people.
+const perAlertField = "one_message_per_alert"
+
+// PerAlert reports whether the channel wants a message for each alert. false where the row cannot be read:
+// a channel that is misconfigured fails once and not a thousand times.
+func (c Config) PerAlert() bool {
+	var wish map[string]json.RawMessage
+	return json.Unmarshal(c.Configuration, &wish) == nil && string(wish[perAlertField]) == "true"
+}
+
 func unknownType(t Type) error {
 	return fmt.Errorf("channel_type: %q is unknown; use EMAIL, SLACK or WEBHOOK", t)
 }
@@ -92,6 +103,7 @@ func Lint(cfg Config) []error {
 		return []error{fmt.Errorf("channel %s: %w", cfg.Key, unknownType(cfg.Type))}
 	}
 	f.lintDailyReport(cfg.Type)
+	f.boolean(perAlertField)
 	f.lintUnknown()
 	var out []error
 	for _, err := range append(f.errs, f.hints...) {

@@ -67,3 +67,19 @@ func TestLint_AReportIsAskedForByABooleanAndInAMail(t *testing.T) {
 		t.Errorf("a Slack channel that asks: %v", found)
 	}
 }
+
+func TestPerAlert_IsAskedForByABoolean(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{"true": true, "false": false, `"true"`: false, "1": false, "null": false} {
+		webhook := row(TypeWebhook, `{"url": "https://tickets.example.com/", "unsigned": true, "one_message_per_alert": `+value+`}`)
+		if got := webhook.PerAlert(); got != want {
+			t.Errorf("%s: %t", value, got)
+		}
+		if found, wrong := Lint(webhook), value[0] == '"' || value == "1"; (len(found) > 0) != wrong {
+			t.Errorf("%s: %v", value, found)
+		}
+	}
+	if (Config{Configuration: []byte("no JSON")}).PerAlert() {
+		t.Error("a row that cannot be read asks for thousands of messages")
+	}
+}

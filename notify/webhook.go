@@ -31,7 +31,8 @@ const (
 )
 
 // webhookConfig is the WEBHOOK shape: {"url"|"url_env"|"url_file", "secret_env"|"secret_file",
-// "unsigned": true, "headers": {name: value}, "headers_env": {name: variable}}.
+// "unsigned": true, "headers": {name: value}, "headers_env": {name: variable}}. As every shape it may hold
+// "one_message_per_alert": true.
 type webhookConfig struct {
 	url, secret secretRef
 	unsigned    bool

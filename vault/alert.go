@@ -60,12 +60,11 @@ func (s *Store) RecordHistory(ctx context.Context, changes []Change, entries []L
 				return err
 			}
 		}
-		for _, entry := range entries {
-			if _, err := tx.Exec(ctx, "SELECT monitoring.record_notification($1)", entry); err != nil {
-				return err
-			}
+		if len(entries) == 0 {
+			return nil
 		}
-		return nil
+		_, err := tx.Exec(ctx, "SELECT monitoring.record_notifications($1)", entries)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("record history: %w", err)

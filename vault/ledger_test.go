@@ -220,3 +220,21 @@ func TestLedger_RefusesAnEntryOfAnUnknownAlert(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A workflow whose worker died does not know what that one had proved already.
+func TestLedger_NotKnowingTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key := f.fire("USAGE")
+	f.channel("OPS")
+	attempt := intent(key, 0)
+	f.begin(vault.FindingNew, attempt)
+	f.finish(outcome(attempt, "DELIVERED", "ACCEPTED"))
+	before := intent(key, 0)
+	before.At = attempt.At.Add(-time.Minute)
+	f.finish(outcome(before, "FAILED", "UNCERTAIN")) // of an attempt before that: it was so, and becomes history
+	unknown := outcome(intent(key, 0), "FAILED", "UNCERTAIN")
+	unknown.PossibleDuplicate = true
+	f.finish(unknown)
+	f.wantLedger(key, "PENDING", "DELIVERED ACCEPTED", "FAILED UNCERTAIN")
+}

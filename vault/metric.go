@@ -49,17 +49,22 @@ func (s *Store) RecordHealth(ctx context.Context, target string, at time.Time, i
 }
 
 // RecordCollection writes the samples of a collection and when each of its queries ran, both or neither, and
-// returns how many samples they are.
+// returns how many samples they are. What was measured is judged at once: the same transaction asks for it.
 func (s *Store) RecordCollection(ctx context.Context, target string, at time.Time, interval time.Duration, samples []Sample, runs []MetricRun) (int64, error) {
 	if runs == nil {
 		runs = []MetricRun{} // [], not null
 	}
-	n, err := one(ctx, s, pgx.RowTo[int64], "SELECT monitoring.record_collection($1, NULL, $2, $3, $4, $5)",
+	type answer struct {
+		Written int64
+		Asked   string // nothing, as of every function that yields none
+	}
+	recorded, err := one(ctx, s, pgx.RowToStructByPos[answer],
+		"SELECT monitoring.record_collection($1, NULL, $2, $3, $4, $5), monitoring.ask_for_look($1, 'system_health')::text",
 		target, at, int(interval.Seconds()), samples, runs)
 	if err != nil {
 		return 0, fmt.Errorf("record the collection of %s: %w", target, err)
 	}
-	return n, nil
+	return recorded.Written, nil
 }
 
 // MetricPlan is what the vault knows before a collection of a target.

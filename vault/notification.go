@@ -38,6 +38,24 @@ const (
 	FindingDelivered      Finding = "DELIVERED"       // do not send again
 )
 
+// Begun is what the ledger knew of a notification, and whether it may have arrived before.
+type Begun struct {
+	AlertKey          string
+	Finding           Finding
+	PossibleDuplicate bool
+}
+
+// BeginEachNotification writes the intents of notifications that go out one by one, in one transaction, and
+// says of each, in their order, what the ledger knew.
+func (s *Store) BeginEachNotification(ctx context.Context, entries []LedgerEntry) ([]Begun, error) {
+	begun, err := all(ctx, s, pgx.RowToStructByPos[Begun],
+		"SELECT alert_key, finding, possible_duplicate FROM monitoring.begin_each_notification($1)", entries)
+	if err != nil {
+		return nil, fmt.Errorf("record the intents to notify: %w", err)
+	}
+	return begun, nil
+}
+
 // BeginNotifications writes the intents of one delivery (one entry per alert it tells of) before its
 // attempt, in one transaction, and says what the ledger knew.
 func (s *Store) BeginNotifications(ctx context.Context, entries []LedgerEntry) (Finding, error) {

@@ -15,11 +15,19 @@ import (
 	"onevault/incident"
 )
 
-//go:embed sql/outbox_unrelayed.sql
-var outboxUnrelayed string
+//go:embed sql/outbox_waiting.sql
+var outboxWaiting string
+
+// outboxRows follows what says which facts are asked for.
+//
+//go:embed sql/outbox_rows.sql
+var outboxRows string
 
 //go:embed sql/alerts_active.sql
 var alertsActive string
+
+//go:embed sql/groups_active.sql
+var groupsActive string
 
 // OutboxRow is one fact about an alert on its way to the alert's workflow.
 type OutboxRow struct {
@@ -108,9 +116,21 @@ func (o *Outbox) Wait(ctx context.Context, poll time.Duration) error {
 	return ctx.Err()
 }
 
+// planAnew has a statement planned for what the tables hold now. A session that lives as long as the relay's would keep
+// the plan that was right before the storm, and read thousands of rows once for each of them.
+const planAnew = pgx.QueryExecModeCacheDescribe
+
 // Unrelayed returns the oldest rows that no workflow has heard of, in order.
 func (o *Outbox) Unrelayed(ctx context.Context, limit int) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, outboxUnrelayed, limit)
+	var waiting bool
+	if err := o.conn.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM monitoring.outbox WHERE relayed_at IS NULL AND alert_instance_hk IS NOT NULL)`).Scan(&waiting); err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	if !waiting {
+		return nil, nil // as at nearly every poll
+	}
+	rows, err := o.conn.Query(ctx, outboxWaiting+outboxRows, planAnew, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
@@ -152,10 +172,29 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 	return r, nil
 }
 
-// Active returns every alert that needs a workflow, in the shape of its opening: what a workflow that was
+// Group is what one workflow carries: the alerts of a definition on a target, of a tenant (hex) or of all.
+type Group struct {
+	Target, Definition, Tenant string
+}
+
+// ActiveGroups returns every group that needs a workflow, the longest open first. It is asked again and again,
+// and says nothing of the alerts themselves, which may be many.
+func (o *Outbox) ActiveGroups(ctx context.Context) ([]Group, error) {
+	rows, err := o.conn.Query(ctx, groupsActive)
+	if err != nil {
+		return nil, fmt.Errorf("read the active groups: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Group])
+	if err != nil {
+		return nil, fmt.Errorf("read the active groups: %w", err)
+	}
+	return list, nil
+}
+
+// Active returns every alert of a group that needs a workflow, in the shape of its opening: what a workflow that was
 // lost with its cluster is started anew with.
-func (o *Outbox) Active(ctx context.Context) ([]OutboxRow, error) {
-	rows, err := o.conn.Query(ctx, alertsActive)
+func (o *Outbox) Active(ctx context.Context, g Group) ([]OutboxRow, error) {
+	rows, err := o.conn.Query(ctx, alertsActive+outboxRows, planAnew, g.Target, g.Definition, g.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("read the active alerts: %w", err)
 	}

@@ -166,9 +166,25 @@ func TestOutbox_ActiveListsWhatNeedsAWorkflow(t *testing.T) {
 
 	outbox := f.take(f.store)
 	defer outbox.Release()
-	rows, err := outbox.Active(t.Context())
+	groups, err := outbox.ActiveGroups(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	var (
+		rows  []vault.OutboxRow
+		named []string
+	)
+	for _, g := range groups {
+		named = append(named, g.Definition)
+		active, err := outbox.Active(t.Context(), g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, active...)
+	}
+	slices.Sort(named)
+	if !slices.Equal(named, []string{"ACKNOWLEDGED", "OPEN", "UNHEARD"}) {
+		t.Errorf("active groups: %q", named)
 	}
 	var got []string
 	for _, r := range rows {

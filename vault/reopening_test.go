@@ -48,7 +48,7 @@ func TestOutbox_EachOpeningIsToldAsItStoodThen(t *testing.T) {
 	if err := outbox.MarkRelayed(t.Context(), ids, "relayed"); err != nil {
 		t.Fatal(err)
 	}
-	active, err := outbox.Active(t.Context())
+	active, err := outbox.Active(t.Context(), vault.Group{Target: rows[0].Alert.Target, Definition: rows[0].Definition.Key})
 	if err != nil || len(active) != 1 {
 		t.Fatalf("active: %v, %v", active, err)
 	}

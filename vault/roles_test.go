@@ -70,7 +70,10 @@ func TestWorkerRole_IsEnoughForAllThatAWorkerDoes(t *testing.T) {
 	if err != nil || len(unrelayed) != 1 {
 		t.Fatalf("unrelayed %+v, %v", unrelayed, err)
 	}
-	if _, err := outbox.Active(ctx); err != nil {
+	if _, err := outbox.ActiveGroups(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := outbox.Active(ctx, vault.Group{Target: "local", Definition: "USAGE"}); err != nil {
 		t.Error(err)
 	}
 	if err := outbox.MarkRelayed(ctx, []int64{unrelayed[0].ID}, "told"); err != nil {

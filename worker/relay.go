@@ -18,7 +18,7 @@ import (
 
 const (
 	pollEvery  = time.Second      // certainty, where LISTEN is only speed
-	relayBatch = 1000             // rows per round
+	relayBatch = alert.MaxSeen    // rows per round: a storm is told in one message
 	adoptEvery = 15 * time.Second // how often alerts without a workflow are looked for
 )
 
@@ -213,22 +213,33 @@ func (r *relay) adoptIncidents(ctx context.Context, outbox *vault.Outbox) error 
 // adopt starts the workflows that active alerts lack: they were terminated, or lost with their cluster.
 // The ledger keeps them from telling anybody the same thing twice.
 func (r *relay) adopt(ctx context.Context, outbox *vault.Outbox) error {
-	rows, err := outbox.Active(ctx)
+	active, err := outbox.ActiveGroups(ctx)
 	if err != nil {
 		return err
 	}
-	for _, group := range groupRows(rows) {
-		running, err := r.isRunning(ctx, group.workflowID)
+	lost := map[string]bool{} // by the workflow's id, which tenants may share
+	for _, g := range active {
+		id := workflows.AlertWorkflowID(g.Target, g.Definition, g.Tenant)
+		if _, asked := lost[id]; !asked {
+			running, err := r.isRunning(ctx, id)
+			if err != nil {
+				return err
+			}
+			lost[id] = !running
+		}
+		if !lost[id] {
+			continue
+		}
+		rows, err := outbox.Active(ctx, g)
 		if err != nil {
 			return err
 		}
-		if running {
-			continue
+		for _, group := range groupRows(rows) {
+			if _, err := r.bring(ctx, group); err != nil {
+				return err
+			}
+			r.log.Warn("workflow of active alerts was gone and is started again", "workflow_id", group.workflowID, "alerts", len(group.rows))
 		}
-		if _, err := r.bring(ctx, group); err != nil {
-			return err
-		}
-		r.log.Warn("workflow of active alerts was gone and is started again", "workflow_id", group.workflowID, "alerts", len(group.rows))
 	}
 	return nil
 }
@@ -297,6 +308,7 @@ func (r *relay) bring(ctx context.Context, group rowGroup) (bool, error) {
 		}
 		input.Transitions.Items = append(input.Transitions.Items, transitionOf(row, channels, named))
 	}
+	alert.SayOnce(input.Transitions.Items)
 	if len(input.Transitions.Items) == 0 {
 		return false, nil
 	}

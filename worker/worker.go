@@ -163,6 +163,7 @@ func (p *parts) openTemporal() error {
 	options.Logger = tlog.NewStructuredLogger(p.log)
 	options.MetricsHandler = p.metrics.Handler()
 	options.Identity = identity()
+	options.DataConverter = workflows.DataConverter()
 	if p.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("prepare the connection to Temporal at %s: %w", options.HostPort, err)
 	}

@@ -138,6 +138,7 @@ func (r *alertRun) apply(ctx workflow.Context, items []alert.Transition) {
 	unanswered := map[string][]*alert.Tracked{} // by the ledger's word
 	var again []request
 	mutes := false
+	alert.Complete(items)
 	for _, item := range items {
 		if !r.group.Fresh(item.Seq) {
 			continue

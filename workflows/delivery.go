@@ -24,11 +24,14 @@ type delivery struct {
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
 // tells of an end, and all of its alerts have opened again.
-func (d *delivery) moot() bool {
+func (d *delivery) moot() bool { return !slices.ContainsFunc(d.alerts, d.isDue) }
+
+// isDue: the message still has something to say of this alert.
+func (d *delivery) isDue(t *alert.Tracked) bool {
 	if d.message.Event == alert.EventResolved {
-		return !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return !t.Active() })
+		return !t.Active()
 	}
-	return !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
+	return t.Pages()
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -64,9 +67,7 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 		for _, key := range hear {
 			channel := r.group.Channels[key]
 			for _, recipient := range channel.Recipients {
-				d := &delivery{channel: channel, recipient: recipient, event: ledgerEvent, alerts: alerts}
-				d.message = r.message(event, ledgerEvent, alerts, at)
-				begun = append(begun, d)
+				begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, alerts, at)...)
 			}
 		}
 		r.deliver(ctx, begun, at)
@@ -93,9 +94,7 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
 				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
-				d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: ending.ledger, alerts: concerned}
-				d.message = r.message(alert.EventResolved, d.event, concerned, at)
-				begun = append(begun, d)
+				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
 			}
 		}
 		r.deliver(ctx, begun, at)
@@ -124,7 +123,7 @@ func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*aler
 
 // deliver begins deliveries and, when all have ended, has the alerts' counts recorded.
 func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time) {
-	accepted := 0
+	accepted := map[*alert.Tracked]int{}
 	wait := workflow.NewWaitGroup(ctx)
 	for _, d := range begun {
 		deliveryCtx, cancel := workflow.WithCancel(ctx)
@@ -133,8 +132,8 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 		wait.Add(1)
 		workflow.Go(deliveryCtx, func(ctx workflow.Context) {
 			defer wait.Done()
-			if r.attempts(ctx, d) {
-				accepted++
+			for _, t := range r.bringAbout(ctx, d) {
+				accepted[t]++
 			}
 			r.sending = slices.DeleteFunc(r.sending, func(other *delivery) bool { return other == d })
 			r.show(ctx)
@@ -142,20 +141,28 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 	}
 	r.show(ctx)
 	wait.Wait(ctx)
-	if accepted == 0 {
-		return
-	}
 	counted := map[*alert.Tracked]bool{}
 	for _, d := range begun {
 		for _, t := range d.alerts {
-			if !counted[t] {
+			if accepted[t] > 0 && !counted[t] {
 				counted[t] = true
 				r.recorder.change(activities.Change{
-					AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: "NOTIFIED", At: at, Count: accepted,
+					AlertKey: t.Key, DefinitionKey: r.group.Definition.Key, Target: t.Target, Change: "NOTIFIED", At: at, Count: accepted[t],
 				})
 			}
 		}
 	}
+}
+
+// bringAbout sends until nothing is left to send, and returns the alerts of which a message was accepted.
+func (r *alertRun) bringAbout(ctx workflow.Context, d *delivery) []*alert.Tracked {
+	if d.each() {
+		return r.attemptsEach(ctx, d)
+	}
+	if r.attempts(ctx, d) {
+		return d.alerts
+	}
+	return nil
 }
 
 // attempts sends until the message is accepted, hopeless, out of attempts, or not needed any more.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"onevault/bench/cpu"
 	"onevault/collect"
 )
 
@@ -188,7 +189,7 @@ func measureAll(ctx context.Context, w *watched, target *collect.Target, list []
 }
 
 // ownCPU is this program's: while it measures, it does nothing but collect.
-func ownCPU() (time.Duration, error) { return cpuOf(os.Getpid()) }
+func ownCPU() (time.Duration, error) { return cpu.Of(os.Getpid()) }
 
 func (e exporter) open(args ...string) func(context.Context, *watched, string) (session, error) {
 	return func(ctx context.Context, _ *watched, address string) (session, error) {
@@ -302,7 +303,7 @@ func (w *watched) clocks(s session) (c clocks, err error) {
 	if c.own, err = s.cpu(); err != nil {
 		return clocks{}, err
 	}
-	if c.server, err = serverCPU(w.PID()); err != nil {
+	if c.server, err = cpu.Server(w.PID()); err != nil {
 		return clocks{}, err
 	}
 	c.wall = time.Now()

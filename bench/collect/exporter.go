@@ -18,6 +18,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"onevault/bench/cpu"
+	"onevault/bench/debian"
 )
 
 const exporterPackage = "prometheus-postgres-exporter"
@@ -34,18 +37,12 @@ type exporter struct {
 //go:embed statements.yaml
 var statementsYAML []byte
 
-// exporterProgram fetches Debian's package into a directory of its own, unless it is there already.
-// Nothing is installed and no service started.
+// exporterProgram brings Debian's package, unless it is there already.
 func exporterProgram(ctx context.Context, cache string) (exporter, error) {
-	e := exporter{
-		path:       filepath.Join(cache, "usr", "bin", exporterPackage),
-		statements: filepath.Join(cache, "statements.yaml"),
-	}
-	if _, err := os.Stat(e.path); err != nil {
-		if err := fetch(ctx, cache); err != nil {
-			return exporter{}, fmt.Errorf("%w\nfetch the package %s as the distribution does, unpack it and put its program to %s; or run apt-get update first, where the lists of packages are missing",
-				err, exporterPackage, e.path)
-		}
+	e := exporter{statements: filepath.Join(cache, "statements.yaml")}
+	var err error
+	if e.path, err = debian.Program(ctx, cache, exporterPackage, exporterPackage); err != nil {
+		return exporter{}, err
 	}
 	if err := os.WriteFile(e.statements, statementsYAML, 0o644); err != nil {
 		return exporter{}, err
@@ -56,26 +53,6 @@ func exporterProgram(ctx context.Context, cache string) (exporter, error) {
 	}
 	e.version = strings.Fields(strings.TrimPrefix(string(out), "postgres_exporter, version ") + " unknown")[0]
 	return e, nil
-}
-
-func fetch(ctx context.Context, cache string) error {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "bench-collect: fetching the package %s ...\n", exporterPackage)
-	download := exec.CommandContext(ctx, "apt-get", "download", exporterPackage)
-	download.Dir = cache
-	if out, err := download.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get download %s: %w\n%s", exporterPackage, err, bytes.TrimSpace(out))
-	}
-	files, err := filepath.Glob(filepath.Join(cache, exporterPackage+"_*.deb"))
-	if err != nil || len(files) == 0 {
-		return errors.Join(err, fmt.Errorf("apt-get download %s left no package in %s", exporterPackage, cache))
-	}
-	if out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", files[len(files)-1], cache).CombinedOutput(); err != nil {
-		return fmt.Errorf("dpkg-deb -x %s: %w\n%s", files[len(files)-1], err, bytes.TrimSpace(out))
-	}
-	return nil
 }
 
 // running is an exporter at work.
@@ -125,7 +102,7 @@ func (r *running) stop() error {
 	return nil
 }
 
-func (r *running) cpu() (time.Duration, error) { return cpuOf(r.cmd.Process.Pid) }
+func (r *running) cpu() (time.Duration, error) { return cpu.Of(r.cmd.Process.Pid) }
 
 // scrape asks once, as Prometheus does, and returns how many values of the database it got.
 func (r *running) scrape(ctx context.Context) (int, error) {

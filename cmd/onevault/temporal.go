@@ -13,6 +13,7 @@ import (
 
 	"onevault/cmd/onevault/command"
 	"onevault/settings"
+	"onevault/workflows"
 )
 
 const dialTimeout = 3 * time.Second
@@ -36,6 +37,7 @@ func (a *app) temporalOptions() (client.Options, error) {
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
+	options.DataConverter = workflows.DataConverter()
 	// What goes wrong comes back as an error, once.
 	options.Logger = tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	return options, nil

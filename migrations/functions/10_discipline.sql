@@ -12,6 +12,20 @@ CREATE OR REPLACE FUNCTION monitoring.hash_diff_of(p_row jsonb, p_key_column tex
 COMMENT ON FUNCTION monitoring.hash_diff_of(jsonb, text) IS
     'SHA-256 of the descriptive, non-NULL columns of a satellite row.';
 
+CREATE OR REPLACE FUNCTION monitoring.require_end_after_begin(p_table regclass, p_load_date timestamptz, p_load_end_date timestamptz) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF p_load_end_date < p_load_date THEN
+        RAISE EXCEPTION 'load_end_date % of a row of % lies before its load_date %', p_load_end_date,
+            (SELECT format('%I.%I', c.relnamespace::regnamespace, c.relname) FROM pg_class c WHERE c.oid = p_table), p_load_date
+            USING ERRCODE = '22023', HINT = 'A version ends when it is replaced, and that is after it came.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.require_end_after_begin(regclass, timestamptz, timestamptz) IS
+    'Raises 22023 for a version of a satellite that would end before it came.';
+
 CREATE OR REPLACE FUNCTION monitoring.keep_one_current_row() RETURNS trigger
     LANGUAGE plpgsql
     -- Whoever may insert a version may close the one before it by that, and by nothing else.
@@ -36,10 +50,7 @@ BEGIN
     NEW.hash_diff := monitoring.hash_diff_of(to_jsonb(NEW), v_key_column);
     NEW.load_date := coalesce(NEW.load_date, clock_timestamp());
     IF NEW.load_end_date IS NOT NULL THEN
-        IF NEW.load_end_date < NEW.load_date THEN
-            RAISE EXCEPTION 'load_end_date % of a row of % lies before its load_date %', NEW.load_end_date, v_table, NEW.load_date
-                USING ERRCODE = '22023', HINT = 'A version ends when it is replaced, and that is after it came.';
-        END IF;
+        PERFORM monitoring.require_end_after_begin(TG_RELID, NEW.load_date, NEW.load_end_date);
         RETURN NEW;  -- a version that is history already, loaded from elsewhere
     END IF;
 
@@ -291,7 +302,9 @@ BEGIN
         END IF;
         PERFORM monitoring.put_trigger(v_sat.table_name, 't45_refuse_backdating', 'BEFORE INSERT', 'ROW EXECUTE FUNCTION monitoring.refuse_backdating()');
         PERFORM monitoring.put_trigger(v_sat.table_name, 't50_keep_one_current_row', 'BEFORE INSERT',
-            format('ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)', v_sat.key_column, v_sat.hub_name));
+            CASE WHEN to_regprocedure(format('monitoring.keep_one_current_%s()', v_sat.table_name)) IS NOT NULL
+            THEN format('ROW EXECUTE FUNCTION monitoring.keep_one_current_%s()', v_sat.table_name)
+            ELSE format('ROW EXECUTE FUNCTION monitoring.keep_one_current_row(%L, %L)', v_sat.key_column, v_sat.hub_name) END);
     END LOOP;
 
     FOR v_sat IN
@@ -323,7 +336,9 @@ BEGIN
          WHERE c.relnamespace = 'monitoring'::regnamespace AND c.relkind = 'r' AND c.relname ~ '_[hl]$'
     LOOP
         PERFORM monitoring.put_trigger(v_hub.table_name, 't50_skip_known_key', 'BEFORE INSERT',
-            format('ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.key_column));
+            CASE WHEN to_regprocedure(format('monitoring.skip_known_%s()', v_hub.table_name)) IS NOT NULL
+            THEN format('ROW EXECUTE FUNCTION monitoring.skip_known_%s()', v_hub.table_name)
+            ELSE format('ROW EXECUTE FUNCTION monitoring.skip_known_key(%L)', v_hub.key_column) END);
         PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_change', 'BEFORE DELETE OR UPDATE',
             'ROW EXECUTE FUNCTION monitoring.refuse_change()');
         PERFORM monitoring.put_trigger(v_hub.table_name, 't60_refuse_truncate', 'BEFORE TRUNCATE',

@@ -87,6 +87,11 @@ BEGIN
             USING ERRCODE = '22023', HINT = 'Remove it, and ask for the report in a channel of type EMAIL.';
     END IF;
 
+    IF c ? 'one_message_per_alert' AND jsonb_typeof(c -> 'one_message_per_alert') <> 'boolean' THEN
+        RAISE EXCEPTION 'channel "%": configuration.one_message_per_alert is %', NEW.channel_name, c -> 'one_message_per_alert'
+            USING ERRCODE = '22023', HINT = 'Give true or false, without quotes: "one_message_per_alert": true';
+    END IF;
+
     IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
         RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
                       NEW.channel_name

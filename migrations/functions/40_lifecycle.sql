@@ -68,12 +68,16 @@ CREATE OR REPLACE TRIGGER t55_check_alert_transition BEFORE INSERT ON monitoring
 CREATE OR REPLACE FUNCTION monitoring.short_code(p_hash_key bytea) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    -- Crockford's base 32 of the first 40 bits: no I, L, O, U, so it can be read out on a telephone.
-    SELECT string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((bits >> (35 - 5 * i)) & 31)::integer + 1, 1), '' ORDER BY i)
-      FROM (SELECT (get_byte(p_hash_key, 0)::bigint << 32) | (get_byte(p_hash_key, 1)::bigint << 24)
-                 | (get_byte(p_hash_key, 2)::bigint << 16) | (get_byte(p_hash_key, 3)::bigint << 8)
-                 | get_byte(p_hash_key, 4)::bigint AS bits) AS head,
-           generate_series(0, 7) AS i
+    -- Crockford's base 32 of the first 40 bits: no I, L, O, U, so it can be read out on a telephone. Written out, because
+    -- it is a key of an index, and a query would cost more than the rest of a new row.
+    SELECT substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 0) >> 3) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 0) & 7) << 2) | (get_byte(p_hash_key, 1) >> 6)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 1) >> 1) & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 1) & 1) << 4) | (get_byte(p_hash_key, 2) >> 4)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 2) & 15) << 1) | (get_byte(p_hash_key, 3) >> 7)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((get_byte(p_hash_key, 3) >> 2) & 31) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (((get_byte(p_hash_key, 3) & 3) << 3) | (get_byte(p_hash_key, 4) >> 5)) + 1, 1)
+        || substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', (get_byte(p_hash_key, 4) & 31) + 1, 1)
     $$;
 COMMENT ON FUNCTION monitoring.short_code(bytea) IS 'Eight characters of Crockford''s base 32 from the head of a hash key.';
 
@@ -380,6 +384,55 @@ COMMENT ON FUNCTION monitoring.send_alert_notifications(bytea) IS
 
 -- ---------------------------------------------------------------- what the workflow records
 
+CREATE OR REPLACE FUNCTION monitoring.count_notifications(p_changes jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
+    AS $$
+DECLARE
+    v_hks    bytea[];
+    v_ats    timestamptz[];
+    v_counts integer[];
+BEGIN
+    SELECT array_agg(util.hash_binary(e ->> 'alert_key') ORDER BY o), array_agg((e ->> 'at')::timestamptz ORDER BY o),
+           array_agg((e ->> 'count')::integer ORDER BY o)
+      INTO v_hks, v_ats, v_counts
+      FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS u (e, o);
+    -- In the queue of lock_current_alert, always in the same order.
+    PERFORM FROM monitoring.alert_instance_h h
+      WHERE h.alert_instance_hk = ANY (v_hks) ORDER BY h.alert_instance_hk FOR NO KEY UPDATE;
+    LOOP
+        -- Known by its time among all that were counted: a retry counts no message twice, and one whose
+        -- delivery took longer than a later one's still counts. Of two of one alert each has its turn.
+        INSERT INTO monitoring.alert_instance_s
+        SELECT n.*
+          FROM (SELECT DISTINCT ON (u.hk) u.hk, u.at, u.count
+                  FROM unnest(v_hks, v_ats, v_counts) WITH ORDINALITY AS u (hk, at, count, o)
+                 WHERE NOT EXISTS (SELECT FROM monitoring.alert_instance_s k
+                                    WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at OFFSET 0)
+                 ORDER BY u.hk, u.o) AS c
+         CROSS JOIN LATERAL (
+                   SELECT s FROM monitoring.alert_instance_s s
+                    WHERE s.alert_instance_hk = c.hk AND s.load_end_date IS NULL
+                      FOR UPDATE) AS v
+         CROSS JOIN LATERAL jsonb_populate_record(v.s, jsonb_build_object(
+                   'load_date', clock_timestamp(), 'last_notification_sent', c.at,
+                   'notification_count', (v.s).notification_count + c.count, 'record_source', 'NOTIFICATION_MANAGER')) AS n;
+        -- A row inserted by hand takes no place in the queue, and may have replaced the version that was waited for.
+        EXIT WHEN NOT FOUND AND NOT EXISTS (
+            SELECT FROM unnest(v_hks, v_ats) AS u (hk, at)
+             WHERE NOT EXISTS (SELECT FROM monitoring.alert_instance_s k
+                                WHERE k.alert_instance_hk = u.hk AND k.last_notification_sent = u.at OFFSET 0)
+               AND EXISTS (SELECT FROM monitoring.alert_instance_s s
+                            WHERE s.alert_instance_hk = u.hk AND s.load_end_date IS NULL OFFSET 0));
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.count_notifications(jsonb) IS
+    'Counts the messages that told of alerts: [{alert_key, at, count}]. An alert that the vault does not know is passed over.';
+
 DROP FUNCTION IF EXISTS monitoring.record_alert_changes(jsonb);
 
 CREATE OR REPLACE FUNCTION monitoring.record_alert_changes(p_changes jsonb)
@@ -391,8 +444,11 @@ DECLARE
     v_change jsonb;
     v_hk     bytea;
     v_result record;
-    c        monitoring.alert_instance_s;
 BEGIN
+    IF jsonb_path_match(p_changes, '!exists($[*] ? (@.change != "NOTIFIED"))') THEN
+        PERFORM monitoring.count_notifications(p_changes);  -- what follows a message about thousands
+        RETURN;
+    END IF;
     FOR v_change IN SELECT e FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS u (e, o) ORDER BY o LOOP
         v_hk := util.hash_binary(v_change ->> 'alert_key');
         CASE v_change ->> 'change'
@@ -402,18 +458,7 @@ BEGIN
                 v_change ->> 'target', 'OPEN', (v_change ->> 'at')::timestamptz, (v_change ->> 'value')::numeric,
                 v_change -> 'details', v_change ->> 'severity', NULL, v_change ->> 'via');
         WHEN 'NOTIFIED' THEN
-            c := monitoring.lock_current_alert(v_hk);
-            -- Known by its time among all that were counted: a retry counts no message twice, and one
-            -- whose delivery took longer than a later one's still counts.
-            IF c.alert_instance_hk IS NOT NULL
-               AND NOT EXISTS (SELECT FROM monitoring.alert_instance_s s
-                                WHERE s.alert_instance_hk = v_hk AND s.last_notification_sent = (v_change ->> 'at')::timestamptz) THEN
-                c.load_date := clock_timestamp();
-                c.last_notification_sent := (v_change ->> 'at')::timestamptz;
-                c.notification_count := c.notification_count + (v_change ->> 'count')::integer;
-                c.record_source := 'NOTIFICATION_MANAGER';
-                INSERT INTO monitoring.alert_instance_s SELECT (c).*;
-            END IF;
+            PERFORM monitoring.count_notifications(jsonb_build_array(v_change));
         ELSE
             IF NOT EXISTS (SELECT FROM monitoring.alert_instance_s s WHERE s.alert_instance_hk = v_hk AND s.load_end_date IS NULL) THEN
                 -- A vault restored from an older backup: said, and no reason to hold up what comes after.
@@ -447,89 +492,171 @@ CREATE OR REPLACE FUNCTION monitoring.notification_key(p_alert_key text, p_chann
 COMMENT ON FUNCTION monitoring.notification_key(text, text, text, text) IS
     'The business key of a notification: one alert, one event, one recipient of one channel.';
 
-CREATE OR REPLACE FUNCTION monitoring.record_notification(p_entry jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION monitoring.ledger_keys(p_entries jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    -- As monitoring.notification_key makes them; what the entries of one message share is built once.
+    SELECT array_agg('NOTIF||' || encode(sha256(convert_to(util.bk(u.e ->> 'alert_key') || '||' || shared.bk, 'UTF8')), 'hex') ORDER BY u.o)
+      FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o)
+      JOIN (SELECT d.channel, d.recipient, d.event, util.bk(d.channel, d.recipient, d.event) AS bk
+              FROM (SELECT DISTINCT e ->> 'channel_key' AS channel, e ->> 'recipient' AS recipient, e ->> 'event' AS event
+                      FROM jsonb_array_elements(p_entries) AS e) AS d) AS shared
+        ON shared.channel = u.e ->> 'channel_key' AND shared.recipient = u.e ->> 'recipient' AND shared.event = u.e ->> 'event'
+    $$;
+COMMENT ON FUNCTION monitoring.ledger_keys(jsonb) IS 'The business keys of the notifications that entries of the ledger are about, in their order.';
+
+CREATE OR REPLACE FUNCTION monitoring.hold_ledger(p_keys text[], p_entries jsonb[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
+    AS $$
+DECLARE
+    v_hks  bytea[] := ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o);
+    v_ours bytea[];
+BEGIN
+    -- One writer at a time per notification, always in the same order: the second one sees what the first one wrote. Of
+    -- a new one, whoever makes its key is the first, and the second waits for that. Advisory locks would do, too, but a lock
+    -- for each of thousands uses up the server's table of locks, and sharing some makes strangers wait for each other.
+    WITH made AS (
+        INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
+        SELECT DISTINCT ON (n.hk) n.hk, n.bk, util.hash_binary(n.entry ->> 'alert_key'), util.hash_binary(n.entry ->> 'channel_key')
+          FROM unnest(v_hks, p_keys, p_entries) AS n (hk, bk, entry)
+         ORDER BY n.hk
+        ON CONFLICT DO NOTHING
+        RETURNING notification_log_hk
+    )
+    SELECT array_agg(m.notification_log_hk) INTO v_ours FROM made m;
+    PERFORM FROM monitoring.notification_log_h h
+      WHERE h.notification_log_hk = ANY (ARRAY(SELECT unnest(v_hks) EXCEPT SELECT unnest(v_ours)))
+      ORDER BY h.notification_log_hk
+        FOR NO KEY UPDATE;
+END
+$$;
+COMMENT ON FUNCTION monitoring.hold_ledger(text[], jsonb[]) IS
+    'Makes the keys of notifications known, and keeps other writers of these notifications waiting until the transaction ends.';
+
+CREATE OR REPLACE FUNCTION monitoring.write_ledger(p_keys text[], p_entries jsonb[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
+    AS $$
+DECLARE
+    v_hks    bytea[];
+    v_rounds bigint[];
+BEGIN
+    -- Row by row by the index, whatever the statistics of the moment say: a session keeps its plans, and one that was made
+    -- for a small ledger would compare each entry with each row. OFFSET 0 keeps a sub-query from becoming a join.
+    -- Of several versions of one notification each sees the one before: one round for each.
+    SELECT array_agg(k.hk ORDER BY k.o), array_agg(k.round ORDER BY k.o) INTO v_hks, v_rounds
+      FROM (SELECT u.o, util.hash_binary(u.bk) AS hk, row_number() OVER (PARTITION BY u.bk ORDER BY u.o) AS round
+              FROM unnest(p_keys) WITH ORDINALITY AS u (bk, o)) AS k;
+
+    FOR v_round IN 1 .. (SELECT coalesce(max(r), 0) FROM unnest(v_rounds) AS r) LOOP
+        INSERT INTO monitoring.notification_log_s (
+            notification_log_hk, load_date, load_end_date, hash_diff, sent_timestamp, delivery_status, channel_used, recipient_address,
+            message_content, delivery_confirmation_received, delivery_confirmation_timestamp, failure_reason, retry_count,
+            delivery_duration_ms, external_message_id, event, delivery_key, outcome_class, delivery_proof, possible_duplicate)
+        SELECT n.hk, coalesce(late.at, clock_timestamp()), late.at, '\x', (n.entry ->> 'at')::timestamptz, n.entry ->> 'status',
+               n.entry ->> 'channel_type', n.entry ->> 'recipient', n.entry ->> 'content', false, NULL, n.entry ->> 'reason',
+               (n.entry ->> 'attempt')::integer, (n.entry ->> 'duration_ms')::integer, n.entry ->> 'external_id', n.entry ->> 'event',
+               n.entry ->> 'delivery_key', n.entry ->> 'class', n.entry ->> 'proof',
+               coalesce((n.entry ->> 'possible_duplicate')::boolean, false)
+          FROM unnest(v_hks, p_entries, v_rounds) WITH ORDINALITY AS n (hk, entry, round, o)
+          LEFT JOIN LATERAL (
+                   SELECT s.sent_timestamp, s.outcome_class, s.delivery_status FROM monitoring.notification_log_s s
+                    WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL OFFSET 0) AS c ON true
+         -- What the vault could not take in time comes later, when it may hold a newer attempt or the outcome
+         -- of this one: it becomes history then, and once, and does not undo what is known.
+         CROSS JOIN LATERAL (
+                   SELECT CASE WHEN (n.entry ->> 'at')::timestamptz < c.sent_timestamp
+                                 OR (n.entry ->> 'at')::timestamptz = c.sent_timestamp AND c.outcome_class IS NOT NULL
+                                    AND n.entry ->> 'class' IS NULL
+                               THEN clock_timestamp() END AS at) AS late
+         WHERE n.round = v_round
+           -- Who did not see how an attempt ended takes nothing back from who did.
+           AND (late.at IS NULL AND c.delivery_status = 'DELIVERED' AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
+           AND (late.at IS NULL OR NOT EXISTS (
+                   SELECT FROM monitoring.notification_log_s k
+                    WHERE k.notification_log_hk = n.hk AND k.sent_timestamp = (n.entry ->> 'at')::timestamptz
+                      AND k.outcome_class IS NOT DISTINCT FROM n.entry ->> 'class' OFFSET 0))
+         ORDER BY n.o;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.write_ledger(text[], jsonb[]) IS
+    'Writes versions of notifications, in order, for a caller that has called hold_ledger: their keys by ledger_keys, and the entries.';
+
+CREATE OR REPLACE FUNCTION monitoring.record_notifications(p_entries jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_bk text := monitoring.notification_key(
-        p_entry ->> 'alert_key', p_entry ->> 'channel_key', p_entry ->> 'recipient', p_entry ->> 'event');
-    v_at      timestamptz := (p_entry ->> 'at')::timestamptz;
-    v_current monitoring.notification_log_s;
-    v_late_at timestamptz;
+    v_keys    text[]  := monitoring.ledger_keys(p_entries);
+    v_entries jsonb[] := ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o);
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended(v_bk, 0));
-    SELECT * INTO v_current FROM monitoring.notification_log_s
-     WHERE notification_log_hk = util.hash_binary(v_bk) AND load_end_date IS NULL;
-    -- What the vault could not take in time comes later, when it may hold a newer attempt or the outcome
-    -- of this one: it becomes history then, and once, and does not undo what is known.
-    IF v_at < v_current.sent_timestamp
-       OR v_at = v_current.sent_timestamp AND v_current.outcome_class IS NOT NULL AND p_entry ->> 'class' IS NULL THEN
-        IF EXISTS (SELECT FROM monitoring.notification_log_s
-                    WHERE notification_log_hk = v_current.notification_log_hk AND sent_timestamp = v_at
-                      AND outcome_class IS NOT DISTINCT FROM p_entry ->> 'class') THEN
-            RETURN;
-        END IF;
-        v_late_at := clock_timestamp();
-    END IF;
-
-    INSERT INTO monitoring.notification_log_h (notification_log_hk, notification_log_bk, alert_instance_hk, notification_config_hk)
-    VALUES (util.hash_binary(v_bk), v_bk, util.hash_binary(p_entry ->> 'alert_key'), util.hash_binary(p_entry ->> 'channel_key'))
-    ON CONFLICT DO NOTHING;
-
-    INSERT INTO monitoring.notification_log_s (
-        notification_log_hk, load_date, load_end_date, hash_diff, sent_timestamp, delivery_status, channel_used, recipient_address, message_content,
-        delivery_confirmation_received, delivery_confirmation_timestamp, failure_reason, retry_count, delivery_duration_ms,
-        external_message_id, event, delivery_key, outcome_class, delivery_proof, possible_duplicate)
-    VALUES (
-        util.hash_binary(v_bk), coalesce(v_late_at, clock_timestamp()), v_late_at, '\x', v_at, p_entry ->> 'status', p_entry ->> 'channel_type',
-        p_entry ->> 'recipient', p_entry ->> 'content', false, NULL,
-        p_entry ->> 'reason', (p_entry ->> 'attempt')::integer, (p_entry ->> 'duration_ms')::integer,
-        p_entry ->> 'external_id', p_entry ->> 'event', p_entry ->> 'delivery_key', p_entry ->> 'class',
-        p_entry ->> 'proof', coalesce((p_entry ->> 'possible_duplicate')::boolean, false));
+    PERFORM monitoring.hold_ledger(v_keys, v_entries);
+    PERFORM monitoring.write_ledger(v_keys, v_entries);
 END
 $$;
-COMMENT ON FUNCTION monitoring.record_notification(jsonb) IS
-    'Writes one version of a notification into the ledger: {alert_key, channel_key, channel_type, recipient, event, delivery_key, status, attempt, at, class, reason, proof, ...}.';
+COMMENT ON FUNCTION monitoring.record_notifications(jsonb) IS
+    'Writes versions of notifications into the ledger, in order: [{alert_key, channel_key, channel_type, recipient, event, delivery_key, status, attempt, at, class, reason, proof, ...}].';
+
+CREATE OR REPLACE FUNCTION monitoring.record_notification(p_entry jsonb) RETURNS void
+    LANGUAGE sql
+    AS $$ SELECT monitoring.record_notifications(jsonb_build_array(p_entry)) $$;
+COMMENT ON FUNCTION monitoring.record_notification(jsonb) IS 'Writes one version of one notification into the ledger: see record_notifications.';
+
+CREATE OR REPLACE FUNCTION monitoring.begin_each_notification(p_entries jsonb)
+    RETURNS TABLE (alert_key text, finding text, possible_duplicate boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET enable_material = off
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_keys     text[]  := monitoring.ledger_keys(p_entries);
+    v_entries  jsonb[] := ARRAY(SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o);
+    v_findings text[];
+BEGIN
+    PERFORM monitoring.hold_ledger(v_keys, v_entries);
+    SELECT array_agg(f.finding ORDER BY f.o),
+           -- An attempt was begun and nobody knows how it ended: from there on a duplicate is possible.
+           array_agg(f.entry || CASE WHEN f.finding = 'UNKNOWN_OUTCOME' OR f.doubtful
+                                THEN '{"status": "PENDING", "possible_duplicate": true}' ELSE '{"status": "PENDING"}' END::jsonb ORDER BY f.o)
+      INTO v_findings, v_entries
+      FROM (SELECT n.o, n.entry, c.possible_duplicate AS doubtful,
+                   CASE WHEN c.delivery_status = 'DELIVERED' THEN 'DELIVERED'
+                        WHEN c.delivery_status = 'PENDING' AND c.outcome_class IS NULL THEN 'UNKNOWN_OUTCOME'
+                        ELSE 'NEW' END AS finding
+              FROM unnest(ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(v_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o), v_entries)
+                   WITH ORDINALITY AS n (hk, entry, o)
+              LEFT JOIN LATERAL (
+                       SELECT s.delivery_status, s.outcome_class, s.possible_duplicate
+                         FROM monitoring.notification_log_s s
+                        WHERE s.notification_log_hk = n.hk AND s.load_end_date IS NULL OFFSET 0) AS c ON true) AS f;
+    PERFORM monitoring.write_ledger(
+        ARRAY(SELECT u.bk FROM unnest(v_keys, v_findings) WITH ORDINALITY AS u (bk, f, o) WHERE u.f <> 'DELIVERED' ORDER BY u.o),
+        ARRAY(SELECT u.e FROM unnest(v_entries, v_findings) WITH ORDINALITY AS u (e, f, o) WHERE u.f <> 'DELIVERED' ORDER BY u.o));
+    RETURN QUERY SELECT u.e ->> 'alert_key', u.f, coalesce((u.e ->> 'possible_duplicate')::boolean, false)
+                   FROM unnest(v_entries, v_findings) WITH ORDINALITY AS u (e, f, o) ORDER BY u.o;
+END
+$$;
+COMMENT ON FUNCTION monitoring.begin_each_notification(jsonb) IS
+    'Writes the intents of notifications that go out one by one, before their attempt, and says of each what the ledger knew. NEW: go on. UNKNOWN_OUTCOME: an earlier attempt may have arrived. DELIVERED: do not send again, and nothing was written.';
 
 CREATE OR REPLACE FUNCTION monitoring.begin_notifications(p_entries jsonb) RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE sql
     AS $$
-DECLARE
-    v_entry     jsonb;
-    v_prior     monitoring.notification_log_s;
-    v_finding   text := 'NEW';
-    v_delivered integer := 0;
-BEGIN
-    -- One beginner at a time per notification, always in the same order: the second one sees what the
-    -- first one wrote, also where there was no row that both could have waited for.
-    PERFORM pg_advisory_xact_lock(k.id)
-       FROM (SELECT DISTINCT hashtextextended(monitoring.notification_key(
-                        e ->> 'alert_key', e ->> 'channel_key', e ->> 'recipient', e ->> 'event'), 0) AS id
-               FROM jsonb_array_elements(p_entries) AS e
-              ORDER BY id) AS k;
-    FOR v_entry IN SELECT e FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS u (e, o) ORDER BY o LOOP
-        SELECT * INTO v_prior FROM monitoring.notification_log_s
-         WHERE notification_log_hk = util.hash_binary(monitoring.notification_key(
-                   v_entry ->> 'alert_key', v_entry ->> 'channel_key', v_entry ->> 'recipient', v_entry ->> 'event'))
-           AND load_end_date IS NULL;
-        IF v_prior.delivery_status = 'DELIVERED' THEN
-            v_delivered := v_delivered + 1;
-            CONTINUE;
-        END IF;
-        IF v_prior.delivery_status = 'PENDING' AND v_prior.outcome_class IS NULL THEN
-            -- An attempt was begun and nobody knows how it ended: from here on a duplicate is possible.
-            v_entry := v_entry || '{"possible_duplicate": true}';
-            v_finding := 'UNKNOWN_OUTCOME';
-        ELSIF v_prior.possible_duplicate THEN
-            v_entry := v_entry || '{"possible_duplicate": true}';
-        END IF;
-        PERFORM monitoring.record_notification(v_entry || '{"status": "PENDING"}');
-    END LOOP;
     -- Delivered only when it all was: to hear twice of one alert is better than never of another.
-    RETURN CASE WHEN v_delivered = 0 THEN v_finding
-                WHEN v_delivered = jsonb_array_length(p_entries) THEN 'DELIVERED'
-                ELSE 'UNKNOWN_OUTCOME' END;
-END
-$$;
+    SELECT CASE WHEN bool_and(f.finding = 'DELIVERED') THEN 'DELIVERED'
+                WHEN bool_or(f.finding <> 'NEW') THEN 'UNKNOWN_OUTCOME'
+                ELSE 'NEW' END
+      FROM monitoring.begin_each_notification(p_entries) AS f
+    $$;
 COMMENT ON FUNCTION monitoring.begin_notifications(jsonb) IS
     'Writes the intents of one delivery before its attempt. NEW: go on. UNKNOWN_OUTCOME: an earlier attempt may have arrived. DELIVERED: do not send again.';

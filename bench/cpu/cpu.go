@@ -1,6 +1,7 @@
 //go:build linux
 
-package main
+// Package cpu reads what processes have spent on a processor, from the kernel's own clocks. It owns no process.
+package cpu
 
 import (
 	"fmt"
@@ -12,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuOf is what all threads of a process, ended ones too, have spent on a processor. The kernel counts
+// Of is what all threads of a process, ended ones too, have spent on a processor. The kernel counts
 // it in nanoseconds and keeps a clock of it for each process, which others may read.
-func cpuOf(pid int) (time.Duration, error) {
+func Of(pid int) (time.Duration, error) {
 	const processClock = 2 // CPUCLOCK_SCHED: the time that the scheduler counts, not that of the timer's ticks
 	var spent unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|processClock), &spent); err != nil {
@@ -23,15 +24,15 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(spent.Nano()), nil
 }
 
-// serverCPU is what a PostgreSQL server has spent: the postmaster, each of its processes, and those that
+// Server is what a PostgreSQL server has spent: the postmaster, each of its processes, and those that
 // ended, whose time the kernel adds to the postmaster's in ticks of 10 ms. A caller takes the difference
 // over many collections, in which a tick is nothing, while nobody else uses the server.
-func serverCPU(postmaster int) (time.Duration, error) {
+func Server(postmaster int) (time.Duration, error) {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", postmaster, postmaster))
 	if err != nil {
 		return 0, fmt.Errorf("list the processes of the server (the kernel needs CONFIG_PROC_CHILDREN): %w", err)
 	}
-	sum, err := cpuOf(postmaster)
+	sum, err := Of(postmaster)
 	if err != nil {
 		return 0, err
 	}
@@ -41,7 +42,7 @@ func serverCPU(postmaster int) (time.Duration, error) {
 			return 0, fmt.Errorf("a process of the server is %q: %w", word, err)
 		}
 		// One that has ended since the list was read is counted below.
-		if spent, err := cpuOf(pid); err == nil {
+		if spent, err := Of(pid); err == nil {
 			sum += spent
 		}
 	}
