@@ -222,7 +222,7 @@ BEGIN
 
         ('notification_config_s', 'channel_name', 'What people call the channel.'),
         ('notification_config_s', 'channel_type', 'EMAIL, SLACK, WEBHOOK, SMS, VOICE or PAGERDUTY.'),
-        ('notification_config_s', 'configuration', 'How to reach it, by type; see docs/runbook.md. Secrets are named, not held: smtp_password_env, webhook_url_env. "one_message_per_alert": true asks for a message about each alert, also where many fire together. Readers do not see this column.'),
+        ('notification_config_s', 'configuration', 'How to reach it, by type; see docs/runbook.md. Secrets are named, not held: smtp_password_env, webhook_url_env. "one_message_per_alert": true asks for a message about each alert, also where many fire together: see docs/storms.md. Readers do not see this column.'),
         ('notification_config_s', 'recipient_groups', 'For people; OneVault does not act on it.'),
         ('notification_config_s', 'severity_filter', 'Severities that it hears; NULL: all.'),
         ('notification_config_s', 'category_filter', 'Categories that it hears; NULL: all.'),
