@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"onevault/alert"
+	"onevault/vault"
 )
 
 // FindMutesInput names the alerts that may be muted, by their business keys.
@@ -65,4 +66,31 @@ func (a *Alerts) FindMutes(ctx context.Context, in FindMutesInput) (FindMutesOut
 		out.Mutes[0].Alerts = nil
 	}
 	return out, nil
+}
+
+// AddSilenceInput is a silence that somebody wants from now on.
+type AddSilenceInput struct {
+	Matchers []string  `json:"matchers"`
+	EndsAt   time.Time `json:"ends_at"`
+	Comment  string    `json:"comment"`
+	Critical bool      `json:"critical,omitempty"`
+	By       string    `json:"by"`
+	Via      string    `json:"via,omitempty"`
+	Request  string    `json:"request"` // names the wish: sent again, it makes no second silence
+}
+
+// AddSilenceOutput names the silence.
+type AddSilenceOutput struct {
+	ID string `json:"id"` // S-7F3K
+}
+
+// AddSilence has the vault keep a silence.
+func (a *Alerts) AddSilence(ctx context.Context, in AddSilenceInput) (AddSilenceOutput, error) {
+	id, err := a.Vault.AddSilence(ctx, vault.Silence{
+		Matchers: in.Matchers, EndsAt: in.EndsAt, Comment: in.Comment, IncludeCritical: in.Critical, By: in.By, Via: in.Via, Request: in.Request,
+	})
+	if err != nil {
+		return AddSilenceOutput{}, classify(err)
+	}
+	return AddSilenceOutput{ID: id}, nil
 }

@@ -1,9 +1,12 @@
 package activities
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 
 	"onevault/alert"
 	"onevault/notify"
@@ -116,5 +119,43 @@ func TestPrepareReminder_NamesTheAlertsToTheChannelsThatWillHearThem(t *testing.
 	}
 	if silence, err = silences.ReadSilence(t.Context(), SilenceInput{ID: id}); err != nil || !silence.Over {
 		t.Errorf("ended, it stands as %+v, %v", silence, err)
+	}
+}
+
+func TestAddSilence_SentAgainMakesNoSecondSilence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	alerts := &Alerts{Vault: w.store}
+	in := AddSilenceInput{
+		Matchers: []string{"definition=" + VaultUnreachableKey, "target=local"}, EndsAt: time.Now().Add(time.Hour), Comment: "CHG-812",
+		Critical: true, By: "dana", Via: "slack:U123 (verified)", Request: "run/update",
+	}
+	add := func(in AddSilenceInput) string {
+		t.Helper()
+		out, err := alerts.AddSilence(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.ID
+	}
+	id := add(in)
+	if _, err := w.store.EndSilence(t.Context(), id, "eve"); err != nil {
+		t.Fatal(err)
+	}
+	if again := add(in); again != id {
+		t.Errorf("sent again, it made %s beside %s", again, id)
+	}
+	found, err := w.store.FindSilence(t.Context(), id)
+	if err != nil || found.State != "ENDED" || found.By != "dana" || found.Via != in.Via || !found.IncludeCritical {
+		t.Errorf("%+v, %v: what eve ended stays ended", found, err)
+	}
+	in.Request = "run/another"
+	if another := add(in); another == id {
+		t.Error("another wish made no silence of its own")
+	}
+	in.EndsAt, in.Request = time.Now().Add(60*24*time.Hour), "run/too long"
+	var refused *temporal.ApplicationError
+	if _, err := alerts.AddSilence(t.Context(), in); !errors.As(err, &refused) || refused.Type() != ErrorVaultRefused {
+		t.Errorf("too long: %v", err)
 	}
 }

@@ -38,6 +38,8 @@ func (g *Group) Check(name string, c Command) ([]*Tracked, error) {
 			}
 			return nil
 		}))
+	case UpdateSilence:
+		return selected, cmp.Or(checkMinutes(c.Minutes, 1), requireNotes(c, "why nobody should be told"), g.spares(c))
 	case UpdateEscalate:
 		return selected, requireAny(selected, g.raisable)
 	case UpdateFalsePositive:
@@ -56,6 +58,14 @@ func checkMinutes(minutes, least int) error {
 func requireNotes(c Command, what string) error {
 	if strings.TrimSpace(c.Notes) == "" {
 		return fmt.Errorf("%w: notes is empty; say %s", ErrIncomplete, what)
+	}
+	return nil
+}
+
+// spares refuses a silence that would mute nothing of the group.
+func (g *Group) spares(c Command) error {
+	if g.Definition.Severity == SeverityCritical && !c.Critical {
+		return fmt.Errorf("%w: %s is CRITICAL, which a silence spares; set critical", ErrIncomplete, g.Definition.Key)
 	}
 	return nil
 }

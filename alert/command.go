@@ -10,6 +10,7 @@ const (
 	UpdateSnooze        = "snooze"
 	UpdateEscalate      = "escalate"
 	UpdateFalsePositive = "false-positive"
+	UpdateSilence       = "silence"
 	SignalAcknowledge   = "acknowledge" // for `temporal workflow signal`; the sender is not verified
 	SignalResolve       = "resolve"
 	SignalTransitions   = "transitions" // facts from the vault's outbox and from the worker
@@ -27,14 +28,17 @@ type Command struct {
 	Actor string `json:"actor"`
 	Notes string `json:"notes,omitempty"`
 	Via   string `json:"via,omitempty"` // how the actor is known, e.g. cli:dana@host
-	// Minutes is how long an acknowledgement holds (0: until the end) or a snooze lasts.
-	Minutes int      `json:"minutes,omitempty"`
-	Alerts  []string `json:"alerts,omitempty"` // keys or short ids; empty: all that are active
+	// Minutes is how long an acknowledgement holds (0: until the end), or a snooze or silence lasts.
+	Minutes int `json:"minutes,omitempty"`
+	// Critical has a silence mute alerts of severity CRITICAL as well, which it spares otherwise.
+	Critical bool     `json:"critical,omitempty"`
+	Alerts   []string `json:"alerts,omitempty"` // keys or short ids; empty: all that are active
 }
 
 // CommandResult answers a Command, one entry per alert it meant.
 type CommandResult struct {
-	Alerts []CommandOutcome `json:"alerts"`
+	Alerts  []CommandOutcome `json:"alerts"`
+	Silence string           `json:"silence,omitempty"` // the short id of the silence that it made: S-7F3K
 }
 
 // CommandOutcome says what stands now, and whether this command brought it about.
@@ -44,7 +48,7 @@ type CommandOutcome struct {
 	Changed        bool      `json:"changed"`
 	Actor          string    `json:"actor,omitempty"` // who brought it about
 	At             time.Time `json:"at,omitzero"`
-	Until          time.Time `json:"until,omitzero"` // the end of the acknowledgement or snooze
+	Until          time.Time `json:"until,omitzero"` // the end of the acknowledgement, snooze or silence
 	Level          int       `json:"level,omitempty"`
 	CancelledLevel int       `json:"cancelled_level,omitempty"` // the escalation that will not happen now
 }

@@ -1,8 +1,11 @@
 package vault_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,20 +15,33 @@ import (
 	"onevault/vault"
 )
 
-func TestTransitions_OnlyTheLegalOnesAreAllowed(t *testing.T) {
+// The rules' own tests read the same file, so that Go and SQL have one notion of what is legal.
+func TestTransitions_AreThoseWhichTheRulesAreTestedBy(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	legal := map[alert.Status][]alert.Status{
-		alert.StatusSuppressed:   {alert.StatusOpen, alert.StatusResolved},
-		alert.StatusOpen:         {alert.StatusAcknowledged, alert.StatusEscalated, alert.StatusResolved},
-		alert.StatusEscalated:    {alert.StatusEscalated, alert.StatusAcknowledged, alert.StatusResolved},
-		alert.StatusAcknowledged: {alert.StatusOpen, alert.StatusResolved},
-		alert.StatusResolved:     {},
+	text, err := os.ReadFile("../alert/testdata/transitions.json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for from := range legal {
-		for to := range legal {
+	var guard struct {
+		Allowed, Reopening map[alert.Status][]alert.Status
+	}
+	if err := json.Unmarshal(text, &guard); err != nil {
+		t.Fatal(err)
+	}
+	states := slices.Collect(maps.Keys(guard.Allowed))
+	equal(f, "states", len(states), 5)
+	for _, from := range states {
+		for _, to := range states {
 			got := value[bool](f, `SELECT monitoring.alert_transition_allowed($1, $2)`, from, to)
-			equal(f, fmt.Sprintf("%s to %s", from, to), got, slices.Contains(legal[from], to))
+			equal(f, fmt.Sprintf("%s to %s", from, to), got, slices.Contains(guard.Allowed[from], to))
+			reopens := value[bool](f, `
+				SELECT coalesce(monitoring.alert_reopening_allowed(
+				           jsonb_populate_record(NULL::monitoring.alert_instance_s, jsonb_build_object('alert_status', $1::text,
+				               'resolved_by', 'condition cleared', 'changed_via', 'evaluator', 'resolved_timestamp', '2026-11-23T03:12:00Z')),
+				           jsonb_populate_record(NULL::monitoring.alert_instance_s, jsonb_build_object('alert_status', $2::text,
+				               'changed_via', 'evaluator', 'reopened_count', 1, 'reopened_timestamp', '2026-11-23T03:15:00Z'))), false)`, from, to)
+			equal(f, fmt.Sprintf("%s to %s by the evaluation", from, to), reopens, slices.Contains(guard.Reopening[from], to))
 		}
 	}
 }

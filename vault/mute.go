@@ -77,6 +77,8 @@ type Silence struct {
 	EndedBy         string    `json:"ended_by,omitempty"` // who ended it before its time
 	MadeAt          time.Time `json:"made_at"`
 	OpenAlerts      int       `json:"open_alerts"` // that it mutes, or would mute
+	// Request names the wish for it, so that one that is sent again makes no second silence; empty: none does.
+	Request string `json:"-"`
 }
 
 const silencesSQL = `
@@ -119,8 +121,8 @@ func (s *Store) FindSilence(ctx context.Context, id string) (Silence, error) {
 
 // AddSilence mutes what matches and returns the short id. What cannot be meant is a Refusal with its remedy.
 func (s *Store) AddSilence(ctx context.Context, n Silence) (string, error) {
-	id, err := one(ctx, s, pgx.RowTo[string], "SELECT monitoring.add_silence($1, $2, $3, $4, $5, $6, $7)",
-		n.Matchers, n.EndsAt, n.Comment, optional(n.StartsAt), n.IncludeCritical, n.By, optional(n.Via))
+	id, err := one(ctx, s, pgx.RowTo[string], "SELECT monitoring.add_silence($1, $2, $3, $4, $5, $6, $7, $8)",
+		n.Matchers, n.EndsAt, n.Comment, optional(n.StartsAt), n.IncludeCritical, n.By, optional(n.Via), optional(n.Request))
 	if err != nil {
 		return "", fmt.Errorf("add the silence: %w", err)
 	}

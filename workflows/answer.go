@@ -28,6 +28,7 @@ func (r *alertRun) handleAnswers(ctx workflow.Context) error {
 		{alert.UpdateSnooze, r.snooze},
 		{alert.UpdateEscalate, r.raiseNow},
 		{alert.UpdateFalsePositive, r.falsePositive},
+		{alert.UpdateSilence, r.silence},
 	} {
 		if err := r.handleUpdate(ctx, answer.name, answer.handle); err != nil {
 			return err

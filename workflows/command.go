@@ -15,7 +15,7 @@ type commandFunc func(workflow.Context, alert.Command) (alert.CommandResult, err
 // handleUpdate offers a command as an update: it answers, and is refused before it enters the history.
 func (r *alertRun) handleUpdate(ctx workflow.Context, name string, handle commandFunc) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, name, handle, workflow.UpdateHandlerOptions{
-		Description: name + " alerts of the group: {actor, notes, minutes, alerts: short ids, empty for all}",
+		Description: name + " alerts of the group: {actor, notes, minutes, critical, alerts: short ids, empty for all}",
 		Validator: func(_ workflow.Context, c alert.Command) error {
 			if _, err := r.group.Check(name, c); err != nil {
 				return refuse(err)

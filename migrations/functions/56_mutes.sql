@@ -537,20 +537,27 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.find_silence(text) IS 'Finds a silence by its short id, S-7F3K; raises P0002 where there is none.';
 
+DROP FUNCTION IF EXISTS monitoring.add_silence(text[], timestamptz, text, timestamptz, boolean, text, text);
+
 CREATE OR REPLACE FUNCTION monitoring.add_silence(
     p_matchers text[], p_ends_at timestamptz, p_comment text, p_starts_at timestamptz DEFAULT NULL,
-    p_include_critical boolean DEFAULT false, p_by text DEFAULT session_user, p_via text DEFAULT NULL) RETURNS text
+    p_include_critical boolean DEFAULT false, p_by text DEFAULT session_user, p_via text DEFAULT NULL, p_request text DEFAULT NULL) RETURNS text
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, monitoring, pg_temp
     AS $$
 DECLARE
-    v_bk text := 'SILENCE||' || gen_random_uuid();
+    v_bk text := 'SILENCE||' || coalesce(encode(sha256(convert_to(p_request, 'UTF8')), 'hex'), gen_random_uuid()::text);
     v_id text;
 BEGIN
     INSERT INTO monitoring.silence_h (silence_hk, silence_bk, tenant_hk)
     VALUES (util.hash_binary(v_bk), v_bk, monitoring.tenant_of_matchers(p_matchers))
+    ON CONFLICT (silence_hk) DO NOTHING
     RETURNING short_id INTO v_id;
+    IF v_id IS NULL THEN
+        -- The same request, sent again; what became of the silence since then stays.
+        RETURN (SELECT h.short_id FROM monitoring.silence_h h WHERE h.silence_hk = util.hash_binary(v_bk));
+    END IF;
     INSERT INTO monitoring.silence_s (
         silence_hk, hash_diff, matchers, starts_at, ends_at, silence_comment, include_critical, silenced_by, silenced_via)
     VALUES (util.hash_binary(v_bk), '\x', p_matchers, coalesce(p_starts_at, clock_timestamp()), p_ends_at, p_comment, p_include_critical, p_by,
@@ -558,8 +565,8 @@ BEGIN
     RETURN v_id;
 END
 $$;
-COMMENT ON FUNCTION monitoring.add_silence(text[], timestamptz, text, timestamptz, boolean, text, text) IS
-    'Mutes what matches until p_ends_at, from now or from p_starts_at on; returns the short id. For example: SELECT monitoring.add_silence(''{target=pg-prod-3}'', now() + ''2 hours'', ''CHG-812'').';
+COMMENT ON FUNCTION monitoring.add_silence(text[], timestamptz, text, timestamptz, boolean, text, text, text) IS
+    'Mutes what matches until p_ends_at, from now or from p_starts_at on; returns the short id. p_request names the wish: given again, it makes no second silence. For example: SELECT monitoring.add_silence(''{target=pg-prod-3}'', now() + ''2 hours'', ''CHG-812'').';
 
 CREATE OR REPLACE FUNCTION monitoring.extend_silence(p_id text, p_ends_at timestamptz, p_by text DEFAULT session_user) RETURNS boolean
     LANGUAGE plpgsql
