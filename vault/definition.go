@@ -30,6 +30,7 @@ type DefinitionSpec struct {
 	Source          string   `json:"source"`
 	Condition       string   `json:"condition"`
 	Clear           string   `json:"clear,omitempty"`
+	SQL             string   `json:"sql,omitempty"`       // of the source sql: what yields the value
 	Threshold       string   `json:"threshold,omitempty"` // empty: none
 	Operator        string   `json:"operator,omitempty"`
 	EveryMinutes    int      `json:"every_minutes"`
@@ -83,7 +84,7 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
 		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
 		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open,
-		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes)
+		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.SQL)
 	if !escalates {
 		v.EscalateMinutes = 0
 	}
@@ -139,7 +140,7 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
 			optional(d.Runbook), optional(d.RunbookURL), author,
-			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes).Scan(&heard)
+			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, optional(d.SQL)).Scan(&heard)
 	})
 	return heard, err
 }

@@ -163,8 +163,8 @@ func (a *app) backtest(ctx context.Context, args []string, target string, span v
 			continue
 		}
 		for _, subject := range subjects {
-			if slices.Contains([]string{"backup_failures", "notifications", "incidents"}, d.Source) && subject.Target != vault.LocalTarget {
-				continue // they say nothing of a target
+			if !concerns(d, subject.Target) {
+				continue
 			}
 			t, err := b.try(ctx, d, subject)
 			if none := (*vault.NoHistoryError)(nil); errors.As(err, &none) {
@@ -181,6 +181,18 @@ func (a *app) backtest(ctx context.Context, args []string, target string, span v
 	a.progress(len(keys), len(keys), "")
 	report.Seconds = time.Since(began).Seconds()
 	return report, nil
+}
+
+// concerns reports whether a definition says anything of a target: what is read in the vault is looked at on local
+// alone, and so is SQL that does not ask for the target.
+func concerns(d vault.DefinitionSpec, target string) bool {
+	switch d.Source {
+	case "backup_failures", "notifications", "incidents":
+		return target == vault.LocalTarget
+	case "sql":
+		return target == vault.LocalTarget || strings.Contains(d.SQL, "$1")
+	}
+	return true
 }
 
 // triedDefinitions fills in what is proposed: a file's, or those that stand. It returns the file's.
