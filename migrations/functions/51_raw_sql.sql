@@ -195,7 +195,7 @@ CREATE OR REPLACE FUNCTION monitoring_sql.require_sandbox(p_running_as name) RET
 BEGIN
     IF p_running_as <> 'onevault_sql' THEN
         RAISE EXCEPTION 'the sandbox of raw SQL conditions would run as %', p_running_as
-            USING ERRCODE = '55000', HINT = 'As a superuser: CREATE ROLE onevault_sql NOLOGIN; GRANT onevault_sql TO onevault_owner; then run `onevault migrate up`.';
+            USING ERRCODE = '55000', HINT = 'As a superuser: CREATE ROLE onevault_sql NOLOGIN; GRANT onevault_sql TO onevault_owner; then run `onevault migrate up` as a member of onevault_owner.';
     END IF;
 END
 $$;
@@ -457,13 +457,13 @@ BEGIN
                                 || monitoring.existing_roles('onevault_worker', 'onevault_owner')]) AS statement
          WHERE v_callers IS NOT NULL AND statement IS NOT NULL
         UNION ALL
-        -- With whose rights it runs: until this is done it runs nothing.
+        -- With whose rights it runs: until a member of that role has done this, it runs nothing.
         SELECT 5, statement
           FROM unnest(ARRAY['GRANT CREATE ON SCHEMA monitoring_sql TO onevault_sql',
                             'ALTER FUNCTION monitoring_sql.plan(text) OWNER TO onevault_sql',
                             'ALTER FUNCTION monitoring_sql.value_of(text, text, timestamptz) OWNER TO onevault_sql',
                             'REVOKE CREATE ON SCHEMA monitoring_sql FROM onevault_sql']) AS statement
-         WHERE to_regrole('onevault_sql') IS NOT NULL
+         WHERE pg_has_role(current_user, to_regrole('onevault_sql'), 'MEMBER')
            AND EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'monitoring_sql'::regnamespace AND prosecdef AND proowner <> to_regrole('onevault_sql'))
         ORDER BY rank
     LOOP

@@ -25,7 +25,7 @@ func judgeRawSQL(r vault.RawSQL) Finding {
 	case !r.Allowed:
 		return ok(check, "conditions in SQL are switched off")
 	case !r.Sandboxed:
-		return fail(check, "as a superuser: CREATE ROLE onevault_sql NOLOGIN; GRANT onevault_sql TO onevault_owner; then `onevault migrate up`",
+		return fail(check, "as a superuser: CREATE ROLE onevault_sql NOLOGIN; GRANT onevault_sql TO onevault_owner; then `onevault migrate up` as a member of onevault_owner",
 			"conditions in SQL are switched on, but their sandbox does not run as onevault_sql, and so runs nothing")
 	}
 	return ok(check, "conditions in SQL are switched on since %s (%s); %d definitions rest on it", r.Since.Format(time.DateOnly), r.Why, len(r.Definitions))
