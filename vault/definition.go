@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"onevault/alert"
 )
 
 var (
@@ -51,6 +53,17 @@ type DefinitionSpec struct {
 	Channels        []string `json:"channels,omitempty"`         // none: every channel whose filters match
 	Runbook         string   `json:"runbook,omitempty"`
 	RunbookURL      string   `json:"runbook_url,omitempty"`
+}
+
+// Timing is what it says about time.
+func (d DefinitionSpec) Timing() alert.Timing {
+	minutes := func(n int) time.Duration { return time.Duration(n) * time.Minute }
+	return alert.Timing{
+		Pending: minutes(d.PendingMinutes), FireLooks: d.FireLooks, OfLooks: d.OfLooks, ClearFor: minutes(d.ClearMinutes),
+		MinOpen: minutes(d.MinOpenMinutes), Suppress: minutes(d.SuppressMinutes), Reopen: minutes(d.ReopenMinutes),
+		FlapCount: d.FlapCount, FlapWindow: minutes(d.FlapMinutes),
+		NoData: d.NoData, NoDataAfter: minutes(d.NoDataMinutes), AutoResolve: d.AutoResolve,
+	}
 }
 
 // DefinitionVersion is a DefinitionSpec with its author and its time. ReplacedAt is zero for the one that stands.
