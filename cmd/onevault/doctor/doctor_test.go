@@ -222,3 +222,16 @@ func TestJudgeDiscipline_ATriggerThatIsOffIsAFailure(t *testing.T) {
 	expect(t, []Finding{judgeDiscipline(nil)}, OK, "all are on")
 	expect(t, []Finding{judgeDiscipline([]string{"alert_instance_s: t60_allow_only_closing"})}, Fail, "alert_instance_s: t60_allow_only_closing")
 }
+
+func TestRawSQL_SaysWhetherItIsOnAndWhatRestsOnIt(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC)
+	on := vault.RawSQL{Allowed: true, Why: "CHG-7", Since: since, Sandboxed: true, Definitions: []string{"QUEUE"}}
+	off, unsafe := on, on
+	off.Allowed, unsafe.Sandboxed = false, false
+	expect(t, []Finding{judgeRawSQL(vault.RawSQL{})}, OK, "switched off")
+	expect(t, []Finding{judgeRawSQL(on)}, OK, "since 2026-05-04 (CHG-7)")
+	expect(t, []Finding{judgeRawSQL(on)}, OK, "1 definitions")
+	expect(t, []Finding{judgeRawSQL(off)}, Fail, "QUEUE")
+	expect(t, []Finding{judgeRawSQL(unsafe)}, Fail, "CREATE ROLE onevault_sql")
+}
