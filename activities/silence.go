@@ -93,7 +93,7 @@ func (s *Silences) PrepareReminder(ctx context.Context, in SilenceInput) (Prepar
 			channels[row.Definition.Key] = hearers
 		}
 		for _, channel := range hearers {
-			if notify.Type(channel.Type) == notify.TypeWebhook {
+			if !remindsPeople(notify.Type(channel.Type)) {
 				continue
 			}
 			at, begun := index[channel.Key]
@@ -117,6 +117,17 @@ func (s *Silences) PrepareReminder(ctx context.Context, in SilenceInput) (Prepar
 		r.Message.Definition.Description = said + ". To keep them quiet: onevault silence extend " + silence.ID + " -d 1h"
 	}
 	return out, nil
+}
+
+// remindsPeople reports whether a channel takes a reminder. A program has no use for one; a telephone that
+// rings and a service that wakes people are for alerts.
+func remindsPeople(kind notify.Type) bool {
+	switch kind {
+	case notify.TypeEmail, notify.TypeSlack, notify.TypeSMS:
+		return true
+	case notify.TypeWebhook, notify.TypeVoice, notify.TypePagerDuty:
+	}
+	return false
 }
 
 // newReminder is a reminder without its alerts; the first of them is the worst.

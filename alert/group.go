@@ -17,6 +17,9 @@ type Channel struct {
 	Recipients    []string        `json:"recipients"`
 	RetryAttempts int             `json:"retry_attempts"` // retries after the first attempt
 	RetryDelay    time.Duration   `json:"retry_delay"`
+	// Follows are the events that page nobody and that the channel is told of all the same, because it
+	// shows the life of an alert in one place.
+	Follows []Event `json:"follows,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.

@@ -23,10 +23,14 @@ type delivery struct {
 }
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
-// tells of an end, and all of its alerts have opened again.
+// tells of an end, and all of its alerts have opened again; or of an acknowledgement that holds no more.
 func (d *delivery) moot() bool {
-	if d.message.Event == alert.EventResolved {
+	switch d.message.Event {
+	case alert.EventResolved:
 		return !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return !t.Active() })
+	case alert.EventAcknowledged:
+		return !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return t.Status == alert.StatusAcknowledged })
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding:
 	}
 	return !slices.ContainsFunc(d.alerts, (*alert.Tracked).Pages)
 }
@@ -85,7 +89,7 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		begun := []*delivery{}
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
-				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+				concerned := toldTo(told, ending.alerts)
 				d := &delivery{channel: r.group.Channels[told.Channel], recipient: told.Address, event: ending.ledger, alerts: concerned}
 				d.message = r.message(alert.EventResolved, d.event, concerned, at)
 				begun = append(begun, d)
@@ -239,8 +243,12 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 		return
 	}
 	meanwhile := "the alert was answered"
-	if d.message.Event == alert.EventResolved {
+	switch d.message.Event {
+	case alert.EventResolved:
 		meanwhile = "the alert had opened again"
+	case alert.EventAcknowledged:
+		meanwhile = "the alert had ended or opened again"
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding:
 	}
 	switch {
 	case uncertain:
