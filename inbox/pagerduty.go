@@ -173,6 +173,10 @@ func readPagerDuty(r *http.Request, raw []byte) (Message, pagerEvent, error) {
 	if problems := event.problems(); len(problems) > 0 {
 		return m, event, problems
 	}
+	m.Subject = event.Action + " of " + event.DedupKey // unless the service knows more
+	if event.Payload != nil {
+		m.Subject = event.Payload.Summary
+	}
 	return m, event, nil
 }
 

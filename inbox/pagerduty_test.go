@@ -88,7 +88,7 @@ func TestPagerDuty_RefusesWhatPagerDutyRefuses(t *testing.T) {
 		trigger(payload("summary", strings.Repeat("s", 1025))):                                "'payload.summary' is too long",
 		trigger(payload("source", "")):                                                        "'payload.source' is missing",
 		trigger(payload("severity", "CRITICAL")):                                              "'payload.severity' is invalid",
-		strings.Replace(later("resolve"), "alert-1", "", 1):                                  "'dedup_key' is missing",
+		strings.Replace(later("resolve"), "alert-1", "", 1):                                   "'dedup_key' is missing",
 		trigger(payload("custom_details", map[string]any{"x": strings.Repeat("x", 512<<10)})): "larger than 512 KB",
 	} {
 		status, answer := post(t, s.HTTPURL()+"/pagerduty/v2/enqueue", body)

@@ -365,7 +365,11 @@ func TestVoice_OnlyReadsWhereNoKeyIsHeard(t *testing.T) {
 		o Options
 		m Message
 	}{"no public URL": {testOptions(nil), firedMessage()}, "nothing to answer": {publicOptions(t), resolved}} {
-		if h, _ := call(t, c.o, c.m); h.Gather != nil || len(h.Say) != 2 || h.Say[0] != h.Say[1] {
+		h, r := call(t, c.o, c.m)
+		if strings.Contains(r.Content, "resolved: ") != (c.m.Event == alert.EventResolved) {
+			t.Errorf("%s: it reads %s", name, r.Content)
+		}
+		if h.Gather != nil || len(h.Say) != 2 || h.Say[0] != h.Say[1] {
 			t.Errorf("%s: %+v", name, h)
 		}
 	}

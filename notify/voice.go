@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	twilioapi "github.com/twilio/twilio-go/rest/api/v2010"
+
+	"onevault/alert"
 )
 
 const (
@@ -166,7 +169,9 @@ func Spoken(m Message) string {
 	shown := newPage(m)
 	sentences := []string{"This is OneVault.", strings.TrimSpace(spokenBadge(m) + oneLine(shown.Lede, 400))}
 	if len(m.Alerts) > 0 && asksForAnswer(m.Event) {
-		sentences = append(sentences, "Since "+spokenSpan(m)+".")
+		if age := m.At.Sub(since(m)); age >= time.Minute {
+			sentences = append(sentences, "Since "+period1(age)+".")
+		}
 		if len(m.Alerts) == 1 {
 			sentences = append(sentences, "Alert "+spellOut(m.Alerts[0].ShortID)+".")
 		}
@@ -178,14 +183,13 @@ func Spoken(m Message) string {
 }
 
 func spokenBadge(m Message) string {
-	if !asksForAnswer(m.Event) {
-		return ""
+	switch {
+	case m.Event == alert.EventResolved:
+		return "resolved: "
+	case asksForAnswer(m.Event):
+		return strings.ToLower(string(m.Definition.Severity)) + ": "
 	}
-	return strings.ToLower(string(m.Definition.Severity)) + ": "
-}
-
-func spokenSpan(m Message) string {
-	return period1(m.At.Sub(since(m)))
+	return ""
 }
 
 // unitShort is a number with the short name of a unit of time: 412s.

@@ -85,8 +85,8 @@ func developmentChannels(smtpAddr, inboxURL string) ([]vault.Channel, error) {
 	telephone := map[string]any{
 		"account_sid":    devAccount,
 		"auth_token_env": twilioTokenVariable,
-		"from_number":    "+15550100",
-		"to_numbers":     []string{"+15550199"},
+		"from_number":    "+12025550100",
+		"to_numbers":     []string{"+12025550199"},
 		"api_base_url":   inboxURL + "/twilio",
 	}
 	sms, err4 := channel("DEV_SMS", "Development inbox, SMS", "SMS", telephone)
