@@ -72,9 +72,14 @@ func TestSegments_AreCountedAsTwilioDoes(t *testing.T) {
 		text, alphabet string
 		segments       int
 	}{
-		{strings.Repeat("a", 160), "GSM-7", 1}, {strings.Repeat("a", 161), "GSM-7", 2}, {strings.Repeat("a", 307), "GSM-7", 3},
-		{strings.Repeat("€", 80), "GSM-7", 1}, {strings.Repeat("€", 81), "GSM-7", 2},
-		{strings.Repeat("’", 70), "UCS-2", 1}, {strings.Repeat("’", 71), "UCS-2", 2}, {strings.Repeat("😀", 36), "UCS-2", 2},
+		{strings.Repeat("a", 160), "GSM-7", 1},
+		{strings.Repeat("a", 161), "GSM-7", 2},
+		{strings.Repeat("a", 307), "GSM-7", 3},
+		{strings.Repeat("€", 80), "GSM-7", 1},
+		{strings.Repeat("€", 81), "GSM-7", 2},
+		{strings.Repeat("’", 70), "UCS-2", 1},
+		{strings.Repeat("’", 71), "UCS-2", 2},
+		{strings.Repeat("😀", 36), "UCS-2", 2},
 	} {
 		if alphabet, n := segmentsOf(c.text); alphabet != c.alphabet || n != c.segments {
 			t.Errorf("%.20s...: %s in %d, want %s in %d", c.text, alphabet, n, c.alphabet, c.segments)

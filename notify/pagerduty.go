@@ -266,9 +266,6 @@ func pagerDutyDetails(shown page, m Message) map[string]string {
 	if len(m.Alerts) == 1 {
 		details["Alert key"] = oneLine(m.Alerts[0].Key, maxField)
 	}
-	if len(shown.Hints) > 0 {
-		details["Note"] = strings.Join(shown.Hints, " ")
-	}
 	for name, value := range details {
 		if value == "" {
 			delete(details, name)

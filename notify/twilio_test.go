@@ -263,8 +263,10 @@ func TestSMS_PromisesAReplyOnlyWhereOneIsHeard(t *testing.T) {
 		o    Options
 		want bool
 	}{
-		{"+4930100000", publicOptions(t), true}, {"12345", publicOptions(t), true},
-		{"OneVault", publicOptions(t), false}, {"+4930100000", testOptions(nil), false},
+		{"+4930100000", publicOptions(t), true},
+		{"12345", publicOptions(t), true},
+		{"OneVault", publicOptions(t), false},
+		{"+4930100000", testOptions(nil), false},
 	} {
 		fake := newFakeHTTP(t, false, answer(201, twilioQueued))
 		fields := twilioFields(fake.URL)
@@ -336,7 +338,7 @@ func TestVoice_ReadsTheAlertTwiceAndWaitsForAKey(t *testing.T) {
 	t.Parallel()
 	m := firedMessage()
 	h, r := call(t, publicOptions(t), m)
-	want := "This is OneVault. critical: High Connection Count on pg-prod-3 fired: 187, threshold more than 150. Since 6 minutes. Alert A, 7, F, 3, K."
+	want := "This is OneVault. Critical: High Connection Count on pg-prod-3 fired: 187, threshold more than 150. Since 6 minutes. Alert A, 7, F, 3, K."
 	if r.Content != want {
 		t.Errorf("it reads\n%s\nwant\n%s", r.Content, want)
 	}
@@ -366,7 +368,7 @@ func TestVoice_OnlyReadsWhereNoKeyIsHeard(t *testing.T) {
 		m Message
 	}{"no public URL": {testOptions(nil), firedMessage()}, "nothing to answer": {publicOptions(t), resolved}} {
 		h, r := call(t, c.o, c.m)
-		if strings.Contains(r.Content, "resolved: ") != (c.m.Event == alert.EventResolved) {
+		if strings.Contains(r.Content, "Resolved: ") != (c.m.Event == alert.EventResolved) {
 			t.Errorf("%s: it reads %s", name, r.Content)
 		}
 		if h.Gather != nil || len(h.Say) != 2 || h.Say[0] != h.Say[1] {

@@ -185,9 +185,10 @@ func Spoken(m Message) string {
 func spokenBadge(m Message) string {
 	switch {
 	case m.Event == alert.EventResolved:
-		return "resolved: "
+		return "Resolved: "
 	case asksForAnswer(m.Event):
-		return strings.ToLower(string(m.Definition.Severity)) + ": "
+		severity := oneLine(string(m.Definition.Severity), 20)
+		return severity[:min(1, len(severity))] + strings.ToLower(severity[min(1, len(severity)):]) + ": "
 	}
 	return ""
 }
