@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,26 @@ func TestClassify(t *testing.T) {
 		var appErr *temporal.ApplicationError
 		if !errors.As(err, &appErr) || appErr.Type() != c.kind || appErr.NonRetryable() != c.final || !strings.Contains(err.Error(), "record history: ") {
 			t.Errorf("%v became %v", c.err, err)
+		}
+	}
+}
+
+func TestDirectory_CarriesWhatAChannelFollowsAndOpensWithoutTheVault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pager := w.put("PAGER", notify.TypePagerDuty, map[string]any{"routing_key_env": "PAGERDUTY_KEY"})
+	if !pager.Following(alert.EventAcknowledged) || pager.Following(alert.EventFired) {
+		t.Errorf("PagerDuty follows %v", pager.Follows)
+	}
+	sms := w.put("SMS", notify.TypeSMS, telephone("https://api.twilio.com"))
+	if sms.Following(alert.EventAcknowledged) {
+		t.Error("a text message cannot be changed, and is told of an acknowledgement")
+	}
+	down := vaultDown(t)
+	for _, carried := range []alert.Channel{pager, sms} {
+		opened, err := down.directory.Open(t.Context(), carried)
+		if err != nil || !slices.Equal(opened.Recipients(), carried.Recipients) {
+			t.Errorf("%s: %v", carried.Key, err)
 		}
 	}
 }

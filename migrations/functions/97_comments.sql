@@ -234,6 +234,7 @@ BEGIN
         ('notification_config_s', 'retry_delay_seconds', 'Seconds before the first repetition.'),
         ('notification_config_s', 'created_by', 'Role that wrote this version.'),
 
+        ('notification_log_s', 'event', 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, ACKNOWLEDGED (to channels that show an alert in one place). Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, ACKNOWLEDGED:<n>, REQUESTED:<n>:<request>.'),
         ('notification_log_s', 'sent_timestamp', 'When the attempt began.'),
         ('notification_log_s', 'delivery_status', 'PENDING (begun), DELIVERED, FAILED, BOUNCED, SENT or SUPPRESSED.'),
         ('notification_log_s', 'channel_used', 'Type of the channel: EMAIL, SLACK, ...'),

@@ -103,7 +103,8 @@ func TestJudgeChannels_NamesWhatIsMissingAndNoSecret(t *testing.T) {
 		return vault.ListedChannel{Key: "C", Name: "C", Type: kind, Configuration: json.RawMessage(configuration)}
 	}
 	expect(t, judgeChannels(nil), Fail, "nobody is told")
-	expect(t, judgeChannels([]vault.ListedChannel{channel("PAGERDUTY", `{}`)}), Warn, "cannot send PagerDuty")
+	expect(t, judgeChannels([]vault.ListedChannel{channel("PAGERDUTY", `{}`)}), Warn, "routing_key_env: it is missing")
+	expect(t, judgeChannels([]vault.ListedChannel{channel("SMS", `{"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "TOKEN", "from_number": "OneVault", "to_numbers": ["030 123"]}`)}), Warn, "to_numbers")
 	fine := judgeChannels([]vault.ListedChannel{channel("WEBHOOK", `{"url": "https://example.com/", "secret_env": "HOOK_SECRET"}`)})
 	expect(t, fine, OK, "well-formed")
 	expect(t, fine, OK, "HOOK_SECRET is set can only be seen in the worker's environment")
