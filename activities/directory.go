@@ -51,6 +51,7 @@ func (d *Directory) describe(config notify.Config) alert.Channel {
 		return channel
 	}
 	channel.Recipients = opened.Recipients()
+	_, channel.InPlace = opened.(notify.Follower)
 	return channel
 }
 

@@ -17,6 +17,8 @@ type Channel struct {
 	Recipients    []string        `json:"recipients"`
 	RetryAttempts int             `json:"retry_attempts"` // retries after the first attempt
 	RetryDelay    time.Duration   `json:"retry_delay"`
+	// InPlace: what its provider gives as the id of a message is what a later event continues.
+	InPlace bool `json:"in_place,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.

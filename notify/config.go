@@ -27,6 +27,8 @@ type Options struct {
 	SecretsDir string
 	// Timeout bounds one attempt; 0 is 15 s. The context's deadline holds as well.
 	Timeout time.Duration
+	// Pace is the process's own, for providers that take only so many messages; nil: nothing is spaced out.
+	Pace *Pace
 	// RootCAs replaces the system's certificate authorities; nil keeps them.
 	RootCAs *x509.CertPool
 }

@@ -51,6 +51,37 @@ $$;
 COMMENT ON FUNCTION monitoring.check_channel_url(text, jsonb, text) IS
     'Raises 22023 when a field of a channel''s configuration is given and is not a URL.';
 
+CREATE OR REPLACE FUNCTION monitoring.check_slack_channel(p_channel text, p_configuration jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    c         jsonb   := p_configuration;
+    v_webhook boolean := monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file');
+BEGIN
+    IF NOT monitoring.names_any(c, 'bot_token_env', 'bot_token_file') THEN
+        IF NOT v_webhook THEN
+            RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', p_channel
+                USING ERRCODE = '22023',
+                      HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"; or, for buttons, an app''s token: "bot_token_env": "SLACK_BOT_TOKEN", "channel": "C0123456789"';
+        END IF;
+        PERFORM monitoring.check_channel_url(p_channel, c, 'webhook_url');
+        RETURN;
+    END IF;
+    IF v_webhook THEN
+        RAISE EXCEPTION 'channel "%": configuration names both a bot token and a webhook_url', p_channel
+            USING ERRCODE = '22023', HINT = 'Remove one of the two; the bot token gives buttons, and edits its messages.';
+    END IF;
+    PERFORM monitoring.require_channel_field(p_channel, c, 'channel', '"C0123456789" or "#ops-alerts"');
+    IF btrim(c ->> 'channel') !~ '^(#[^\s#]+|[CGD][A-Z0-9]{8,})$' THEN
+        RAISE EXCEPTION 'channel "%": configuration.channel is "%"', p_channel, c ->> 'channel'
+            USING ERRCODE = '22023', HINT = 'Give the id, such as "C0123456789", or the name with its mark, such as "#ops-alerts".';
+    END IF;
+    PERFORM monitoring.check_channel_url(p_channel, c, 'api_base_url');
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_slack_channel(text, jsonb) IS
+    'Raises 22023 when a Slack channel names neither an incoming webhook nor an app''s token, both, or no channel to write to.';
+
 CREATE OR REPLACE FUNCTION monitoring.check_notification_config() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -118,11 +149,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';
         END IF;
     WHEN 'SLACK' THEN
-        IF NOT monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file') THEN
-            RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', NEW.channel_name
-                USING ERRCODE = '22023', HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"';
-        END IF;
-        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'webhook_url');
+        PERFORM monitoring.check_slack_channel(NEW.channel_name, c);
     WHEN 'WEBHOOK' THEN
         IF NOT monitoring.names_any(c, 'url', 'url_env', 'url_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.url is missing', NEW.channel_name
