@@ -79,9 +79,9 @@ type slackAnswer struct {
 }
 
 const (
-	slackTeam = "T0DEV00001"
-	slackUser = "U0BOT00001"
-	slackBot  = "B0BOT00001"
+	slackTeam    = "T0DEV00001"
+	slackBotUser = "U0BOT00001"
+	slackBot     = "B0BOT00001"
 )
 
 // postSlackAPI answers as Slack's Web API does: 200 with ok false for everything but too many messages.
@@ -101,7 +101,7 @@ func (s *Server) postSlackAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.PathValue("method") {
 	case "auth.test":
-		writeJSON(w, slackAnswer{OK: true, Team: "Development", TeamID: slackTeam, User: "onevault", UserID: slackUser, BotID: slackBot})
+		writeJSON(w, slackAnswer{OK: true, Team: "Development", TeamID: slackTeam, User: "onevault", UserID: slackBotUser, BotID: slackBot})
 	case "chat.postMessage":
 		s.slackWrites(w, r, form, s.postMessage)
 	case "chat.update":
@@ -329,7 +329,7 @@ func (ws *slackWorkspace) shown(p slackPost, metadata bool) json.RawMessage {
 	if !metadata {
 		delete(fields, "metadata")
 	}
-	for name, value := range map[string]string{"type": "message", "ts": p.ts, "thread_ts": p.thread, "user": slackUser, "bot_id": slackBot, "team": slackTeam} {
+	for name, value := range map[string]string{"type": "message", "ts": p.ts, "thread_ts": p.thread, "user": slackBotUser, "bot_id": slackBot, "team": slackTeam} {
 		if value != "" {
 			fields[name] = json.RawMessage(strconv.Quote(value))
 		}

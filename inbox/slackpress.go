@@ -22,8 +22,10 @@ import (
 // pressTimeout is how long Slack waits for an app before it shows a warning sign.
 const pressTimeout = 3 * time.Second
 
-// presser is who presses in the inbox.
-var presser = map[string]string{"id": "U0DEV00001", "username": "dev", "name": "dev", "team_id": slackTeam}
+// SlackUser is the account of whoever presses in the inbox.
+const SlackUser = "U0DEV00001"
+
+var presser = map[string]string{"id": SlackUser, "username": "dev", "name": "dev", "team_id": slackTeam}
 
 // Press does what a click in Slack does: it sends the app the signed form of Slack's interactivity. option is
 // the value that was chosen, for a choice. The error says why the app did not take it.

@@ -39,6 +39,8 @@ type Config struct {
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
 
+	Slack SlackConfig // what is pressed in Slack; zero: nobody listens
+
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
 }
@@ -95,5 +97,5 @@ func (c Config) Validate() error {
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err
 	}
-	return nil
+	return c.Slack.validate(c.APIAddr)
 }

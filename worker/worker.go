@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -42,6 +43,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
+	inbound   map[string]http.Handler // what the API serves to others, by pattern
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -59,6 +61,11 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := p.openTemporal(); err != nil {
 		return err
 	}
+	stopSlack, err := p.openSlack(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopSlack()
 	stopAPI, err := p.serveAPI()
 	if err != nil {
 		return err
@@ -245,7 +252,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 	}
 	registry := api.NewRegistry()
 	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
-	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
+	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Inbound: p.inbound, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
 		"worker":   p.checkPollers,

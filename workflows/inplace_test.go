@@ -23,7 +23,9 @@ func posts(in activities.SendNotificationInput) activities.SendNotificationOutpu
 func TestAlert_TellsLaterEventsInThePlaceOfTheFirstMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, slackApp)
-	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) { return posts(in), nil }
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		return posts(in), nil
+	}
 	w.bring(0, fired("K1"))
 	w.update(20*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
 	w.run()
@@ -39,7 +41,9 @@ func TestAlert_TellsLaterEventsInThePlaceOfTheFirstMessage(t *testing.T) {
 func TestAlert_EditsEachMessageForItsOwnAlerts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, slackApp)
-	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) { return posts(in), nil }
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		return posts(in), nil
+	}
 	w.bring(0, fired("K1"), fired("K22"))
 	w.bring(time.Minute, fired("K333"))
 	w.update(2*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana", Alerts: []string{"K1"}})
@@ -99,7 +103,9 @@ func TestAlert_WhatIsToldSecondWaitsForTheFirstMessage(t *testing.T) {
 func TestAlert_IdsOfOtherChannelsPartNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
-	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) { return posts(in), nil }
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		return posts(in), nil
+	}
 	w.bring(0, fired("K1"))
 	w.bring(time.Minute, fired("K22"))
 	w.update(2*time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ type stack struct {
 	uiURL           string
 	apiURL          string
 	inbox           *inbox.Server
+	slack           inbox.SlackApp // new at each start
 
 	temporalFailed <-chan error
 	workerEnded    chan error
@@ -205,10 +207,17 @@ func (s *stack) startInbox(ctx context.Context) error {
 	if err := os.Setenv(webhookSecretVariable, secret); err != nil {
 		return fmt.Errorf("hand the webhook secret to the worker: %w", err)
 	}
+	s.slack = inbox.SlackApp{
+		Token: "xoxb-" + rand.Text(), SigningSecret: rand.Text(), RequestURL: "http://" + loopback(s.options.api.port) + "/slack/interactivity",
+	}
+	if err := os.Setenv(slackTokenVariable, s.slack.Token); err != nil {
+		return fmt.Errorf("hand the Slack token to the worker: %w", err)
+	}
 	s.inbox, err = inbox.Start(context.WithoutCancel(ctx), inbox.Config{
 		SMTPAddr:      loopback(s.options.smtp.port),
 		HTTPAddr:      loopback(s.options.inbox.port),
 		WebhookSecret: secret,
+		Slack:         s.slack,
 		Log:           s.log,
 	})
 	if err != nil {
@@ -253,6 +262,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
+			Slack:           s.slackConfig(),
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()
@@ -274,6 +284,14 @@ func (s *stack) startWorker(ctx context.Context) error {
 	}
 }
 
+// slackConfig lets whoever presses in the inbox's Slack command alerts.
+func (s *stack) slackConfig() worker.SlackConfig {
+	return worker.SlackConfig{
+		SigningSecret: s.slack.SigningSecret, People: map[string]string{inbox.SlackUser: "dev"},
+		AnswersAt: []string{s.inbox.HTTPURL() + "/slack/response/"},
+	}
+}
+
 func (s *stack) writeEnvFile(context.Context) error {
 	return settings.WriteEnvFile(s.dir.path, s.addresses())
 }
@@ -284,11 +302,15 @@ func (s *stack) addresses() settings.Values {
 	return settings.Values{
 		settings.AllowedCIDRs:    allowedNetworks(),
 		webhookSecretVariable:    os.Getenv(webhookSecretVariable),
+		slackTokenVariable:       s.slack.Token,
 		settings.DatabaseURL:     s.databaseURL,
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,
 		settings.APIURL:          s.apiURL,
 		settings.InboxURL:        s.inbox.HTTPURL(),
+
+		settings.SlackSigningSecret: s.slack.SigningSecret,
+		settings.SlackPeople:        inbox.SlackUser + "=dev",
 	}
 }
 
