@@ -266,6 +266,10 @@ func (s *Server) updateMessage(form url.Values) (slackAnswer, Message) {
 	m, body, word := readSlackForm(form)
 	channel, ts := form.Get("channel"), form.Get("ts")
 	i := slices.IndexFunc(ws.posted, func(p slackPost) bool { return p.channel == channel && p.ts == ts })
+	if word == "" && i >= 0 {
+		keepLooks(form, ws.posted[i].body)
+		m, body, word = readSlackForm(form)
+	}
 	switch {
 	case word != "":
 	case ws.find(channel) == "":
@@ -282,6 +286,15 @@ func (s *Server) updateMessage(form url.Values) (slackAnswer, Message) {
 		kept.Raw, kept.Pretty = m.Raw, m.Pretty
 	})
 	return slackAnswer{OK: true, Channel: channel, TS: ts, Text: form.Get("text")}, Message{}
+}
+
+// keepLooks lets a message look after an edit as it did before: chat.update takes no name and no picture.
+func keepLooks(form url.Values, before json.RawMessage) {
+	var looks slackPayload
+	if json.Unmarshal(before, &looks) == nil {
+		form.Set("username", looks.Username)
+		form.Set("icon_emoji", looks.IconEmoji)
+	}
 }
 
 // readSlackForm makes the message that is shown of a form, and what the history keeps of it. word is

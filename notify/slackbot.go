@@ -184,7 +184,7 @@ func (s *slackBot) reply(ctx context.Context, at slackPlace, m Message, line str
 }
 
 func (s *slackBot) post(ctx context.Context, channel string, m Message, options ...slack.MsgOption) Receipt {
-	if after, ok := s.pace.wait(ctx, s.cfg.api.String()+" "+channel, slackEvery, slackPatience); !ok {
+	if after, ok := s.pace.wait(ctx, s.cfg.api.String()+" "+s.cfg.channel, slackEvery, slackPatience); !ok {
 		return Receipt{Class: NotSent, RetryAfter: after.Round(time.Second), Reason: "Slack takes one message a second for a channel, and others are waiting before this one; it is retried"}
 	}
 	if s.cfg.user != "" {
