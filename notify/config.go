@@ -55,7 +55,7 @@ func Open(cfg Config, o Options) (Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("channel %s: %w", cfg.Key, err)
 	}
-	return channel, nil
+	return withWording(cfg, channel), nil
 }
 
 func open(cfg Config, o Options) (Channel, error) {
@@ -94,6 +94,7 @@ func Lint(cfg Config) []error {
 		return []error{fmt.Errorf("channel %s: %w", cfg.Key, unknownType(cfg.Type))}
 	}
 	f.lintDailyReport(cfg.Type)
+	parseWording(f)
 	f.lintUnknown()
 	var out []error
 	for _, err := range append(f.errs, f.hints...) {

@@ -42,7 +42,8 @@ type page struct {
 	Emoji   string // Slack's name of a circle in that colour
 	Title   string // High Connection Count
 	Target  string
-	Lede    string // what happened, one or two sentences
+	Lede    string   // what happened, one or two sentences
+	More    []string // further lines, of a channel's own templates
 	Facts   []fact
 	Listed  []listedAlert // of a batch, the worst first
 	Hidden  int           // how many more there are
@@ -81,7 +82,7 @@ func newPage(m Message) page {
 	p.Runbook = runbook(m)
 	p.Links = links(m)
 	p.Hints = hints(m)
-	return p
+	return m.words.apply(p, m)
 }
 
 // asksForAnswer reports whether an event wants somebody to act.

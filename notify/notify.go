@@ -72,6 +72,8 @@ type Message struct {
 	Prior string `json:"prior,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+
+	words *wording // the channel's own; nil: ours
 }
 
 // Receipt is what one attempt proved. It never holds a secret: no password, token, or URL that is one.

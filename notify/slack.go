@@ -158,6 +158,9 @@ func slackBlocks(p page) []slack.Block {
 		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, p.Emoji+" "+slackEscape(p.Subject, maxSlackHeader-len(p.Emoji)-1), true, false)),
 		slackSection(slackEscape(p.Lede, maxSlackSection)),
 	}
+	for _, line := range p.More {
+		blocks = append(blocks, slackSection(slackEscape(line, maxSlackSection)))
+	}
 	for _, hint := range p.Hints {
 		blocks = append(blocks, slackSection("_"+slackEscape(hint, maxSlackSection-2)+"_"))
 	}

@@ -141,6 +141,17 @@ func slackSilences() slack.BlockElement {
 		option(SlackSilenceHour, "for 1 hour"), option(SlackSilenceHours, "for 4 hours"), option(SlackSilenceTomorrow, "until tomorrow"))
 }
 
+// slackLabel is what a person reads on a button.
+func slackLabel(element slack.BlockElement) string {
+	switch e := element.(type) {
+	case *slack.ButtonBlockElement:
+		return "[" + e.Text.Text + "]"
+	case *slack.SelectBlockElement:
+		return "[" + e.Placeholder.Text + " …]"
+	}
+	return ""
+}
+
 func slackPlain(text string) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, text, false, false)
 }
@@ -148,7 +159,10 @@ func slackPlain(text string) *slack.TextBlockObject {
 // slackLine is what an event adds to the thread.
 func slackLine(m Message) string {
 	p := newPage(m)
-	parts := []string{p.Emoji + " " + slackEscape(p.Lede, maxSlackSection-600)}
+	parts := []string{p.Emoji + " " + slackEscape(p.Lede, 1000)}
+	for _, line := range p.More[:min(len(p.More), 5)] {
+		parts = append(parts, slackEscape(line, 300))
+	}
 	for _, hint := range p.Hints {
 		parts = append(parts, "_"+slackEscape(hint, 250)+"_")
 	}
