@@ -80,6 +80,9 @@ func parseWording(f *fields) *wording {
 	return w
 }
 
+// Events lists what a message may be about.
+func Events() []alert.Event { return slices.Clone(events) }
+
 func eventNames() string {
 	names := make([]string, len(events))
 	for i, e := range events {

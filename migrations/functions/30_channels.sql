@@ -51,6 +51,42 @@ $$;
 COMMENT ON FUNCTION monitoring.check_channel_url(text, jsonb, text) IS
     'Raises 22023 when a field of a channel''s configuration is given and is not a URL.';
 
+CREATE OR REPLACE FUNCTION monitoring.check_channel_templates(p_channel text, p_templates jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_field text;
+    v_value jsonb;
+    v_hint  text := 'Write {"subject": "...", "text": ["..."], "events": {"RESOLVED": {"subject": "..."}}}; `onevault channel preview` tries it.';
+BEGIN
+    IF p_templates IS NULL THEN
+        RETURN;
+    ELSIF jsonb_typeof(p_templates) <> 'object' THEN
+        RAISE EXCEPTION 'channel "%": configuration.templates is a JSON %, not an object', p_channel, jsonb_typeof(p_templates)
+            USING ERRCODE = '22023', HINT = v_hint;
+    END IF;
+    FOR v_field, v_value IN SELECT key, value FROM jsonb_each(p_templates) LOOP
+        IF v_field = 'events' AND jsonb_typeof(v_value) = 'object' THEN
+            FOR v_field, v_value IN SELECT key, value FROM jsonb_each(v_value) LOOP
+                IF v_field NOT IN ('FIRED', 'ESCALATED', 'ACKNOWLEDGED', 'RESOLVED', 'REOPENED', 'FLAPPING', 'SILENCE_ENDING', 'TEST') THEN
+                    RAISE EXCEPTION 'channel "%": configuration.templates.events names "%"', p_channel, v_field
+                        USING ERRCODE = '22023', HINT = 'Use FIRED, ESCALATED, ACKNOWLEDGED, RESOLVED, REOPENED, FLAPPING, SILENCE_ENDING or TEST.';
+                ELSIF v_value ? 'events' THEN
+                    RAISE EXCEPTION 'channel "%": configuration.templates.events.% holds events itself', p_channel, v_field
+                        USING ERRCODE = '22023', HINT = v_hint;
+                END IF;
+                PERFORM monitoring.check_channel_templates(p_channel, v_value);
+            END LOOP;
+        ELSIF NOT (v_field = 'subject' AND jsonb_typeof(v_value) = 'string' OR v_field = 'text' AND jsonb_typeof(v_value) IN ('string', 'array')) THEN
+            RAISE EXCEPTION 'channel "%": configuration.templates.% is not what a template may be', p_channel, v_field
+                USING ERRCODE = '22023', HINT = v_hint;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_channel_templates(text, jsonb) IS
+    'Raises 22023 when the templates of a channel have not their form. What stands in them the worker judges: see onevault channel preview.';
+
 CREATE OR REPLACE FUNCTION monitoring.check_slack_channel(p_channel text, p_configuration jsonb) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -117,6 +153,8 @@ BEGIN
         RAISE EXCEPTION 'channel "%": configuration.daily_report is true, but a channel of type % cannot carry a report', NEW.channel_name, NEW.channel_type
             USING ERRCODE = '22023', HINT = 'Remove it, and ask for the report in a channel of type EMAIL.';
     END IF;
+
+    PERFORM monitoring.check_channel_templates(NEW.channel_name, c -> 'templates');
 
     IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
         RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
