@@ -27,7 +27,7 @@ func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 		t.Errorf("the message offers %q", labels)
 	}
 
-	s.press(first.ID, "onevault_acknowledge")
+	s.press(first.ID, "onevault_acknowledge", "")
 	taken := s.awaitState("ACKNOWLEDGED")
 	if taken.Actor != "dev" || taken.Via != "slack:"+inbox.SlackUser+" (verified)" {
 		t.Errorf("acknowledged by %q via %q, want the person and that Slack proved it", taken.Actor, taken.Via)
@@ -35,7 +35,12 @@ func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 	s.awaitSlack("what the one who pressed reads", func(m inbox.Message) bool {
 		return m.Private && strings.Contains(m.Text, opened.ID+" is acknowledged by dev")
 	})
-	s.press(first.ID, "onevault_resolve")
+	s.press(first.ID, "onevault_silence", "4h")
+	s.awaitSlack("that it is silenced", func(m inbox.Message) bool { return m.Private && strings.Contains(m.Text, s.key+" on local is silenced until") })
+	if list := w.must(t, "silence", "list", "-o", "json"); !strings.Contains(list, "definition="+s.key) || !strings.Contains(list, "slack:"+inbox.SlackUser+" (verified)") {
+		t.Errorf("the silences are %s, want one of the story's definition, by Slack", list)
+	}
+	s.press(first.ID, "onevault_resolve", "")
 	s.awaitState("RESOLVED")
 	s.awaitSlack("the line of its end in the thread", func(m inbox.Message) bool {
 		return m.Thread == first.ID && !m.Private && strings.Contains(m.Text, "is over after")
@@ -98,9 +103,9 @@ func (s *story) awaitSlack(what string, match func(inbox.Message) bool) (found i
 }
 
 // press does what a click on the page of the inbox does.
-func (s *story) press(message, action string) {
+func (s *story) press(message, action, option string) {
 	s.t.Helper()
-	body := fmt.Sprintf(`{"message":%q,"action":%q}`, message, action)
+	body := fmt.Sprintf(`{"message":%q,"action":%q,"option":%q}`, message, action, option)
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.w.env[settings.InboxURL]+"/api/press", strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)

@@ -26,6 +26,12 @@ type SlackConfig struct {
 	AnswersAt     []string          // prefixes of response URLs that are believed beside Slack's own
 }
 
+// String keeps the secrets out of whatever prints a configuration.
+func (c SlackConfig) String() string { return fmt.Sprintf("slack for %d people", len(c.People)) }
+
+// GoString is String, for %#v.
+func (c SlackConfig) GoString() string { return c.String() }
+
 // Enabled reports whether anybody listens.
 func (c SlackConfig) Enabled() bool { return c.SigningSecret != "" || c.AppToken != "" }
 
