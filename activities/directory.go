@@ -67,6 +67,7 @@ func (d *Directory) describe(config notify.Config) alert.Channel {
 		return channel
 	}
 	channel.Recipients, channel.Follows = opened.Recipients(), notify.Followed(opened)
+	_, channel.InPlace = notify.As[notify.Editor](opened)
 	return channel
 }
 

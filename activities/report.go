@@ -207,7 +207,7 @@ func (a *Reports) send(ctx context.Context, in SendReportInput, letter notify.Le
 	if err != nil {
 		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
 	}
-	mailer, ok := channel.(notify.Mailer)
+	mailer, ok := notify.As[notify.Mailer](channel)
 	if !ok {
 		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s is no EMAIL channel any more: it cannot carry a report", in.Channel.Key)}
 	}

@@ -22,6 +22,8 @@ type Channel struct {
 	// Follows are the events that page nobody and that the channel is told of all the same, because it
 	// shows the life of an alert in one place.
 	Follows []Event `json:"follows,omitempty"`
+	// InPlace: what its provider gives as the id of a message is what a later event continues.
+	InPlace bool `json:"in_place,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.

@@ -43,6 +43,8 @@ type Tracked struct {
 type Recipient struct {
 	Channel string `json:"channel"`
 	Address string `json:"address"`
+	// ExternalID is the provider's id of the message that later events edit; empty where none can be.
+	ExternalID string `json:"external_id,omitempty"`
 }
 
 // MaxSeen bounds how many outbox rows are remembered; a relay repeats at most its last batch, which must not
@@ -245,10 +247,14 @@ func (t *Tracked) unanswered() bool { return t.Status == StatusOpen || t.Status 
 // Pages reports whether people are told of the alert now: it asks, and nothing mutes it.
 func (t *Tracked) Pages() bool { return t.Asks() && t.Mute == nil }
 
-// Tell notes that a recipient was told, or may have been.
+// Tell notes that a recipient was told, or may have been, and by which message if that is known.
 func (t *Tracked) Tell(r Recipient) {
-	if !slices.Contains(t.Told, r) {
+	i := slices.IndexFunc(t.Told, func(told Recipient) bool { return told.Channel == r.Channel && told.Address == r.Address })
+	switch {
+	case i < 0:
 		t.Told = append(t.Told, r)
+	case r.ExternalID != "":
+		t.Told[i].ExternalID = r.ExternalID
 	}
 }
 

@@ -35,6 +35,9 @@ type Config struct {
 	Checks map[string]func(context.Context) error
 	// Registry is served at /metrics; nil is a NewRegistry.
 	Registry *prometheus.Registry
+	// Inbound are the handlers of what others send, by http.ServeMux's patterns such as "POST /slack/interactivity".
+	// Each bounds its bodies and proves its senders itself.
+	Inbound map[string]http.Handler
 	// Log receives what goes wrong while serving; nil is slog.Default.
 	Log *slog.Logger
 }
@@ -61,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, listenError(cfg.Addr, err)
 	}
 	return &Server{listener: listener, http: &http.Server{
-		Handler:           http.MaxBytesHandler(routes(cfg.Checks, registry, log), maxBodyBytes),
+		Handler:           routes(cfg, registry, log),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -71,11 +74,16 @@ func New(cfg Config) (*Server, error) {
 	}}, nil
 }
 
-func routes(checks map[string]func(context.Context) error, registry *prometheus.Registry, log *slog.Logger) http.Handler {
+func routes(cfg Config, registry *prometheus.Registry, log *slog.Logger) http.Handler {
+	own := http.NewServeMux()
+	own.HandleFunc("GET /healthz", alive)
+	own.Handle("GET /readyz", newReadiness(cfg.Checks, log))
+	own.Handle("GET /metrics", metricsHandler(registry, log))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", alive)
-	mux.Handle("GET /readyz", newReadiness(checks, log))
-	mux.Handle("GET /metrics", metricsHandler(registry, log))
+	mux.Handle("/", http.MaxBytesHandler(own, maxBodyBytes))
+	for pattern, handler := range cfg.Inbound {
+		mux.Handle(pattern, handler)
+	}
 	return mux
 }
 

@@ -115,6 +115,7 @@ func (r *rig) startWorker(add ...string) *process {
 		settings.AllowedCIDRs+"=127.0.0.0/8,::1/128", settings.APIAddr+"=127.0.0.1:"+strconv.Itoa(freePort(r.t)),
 		// The inbox takes any secret that has its provider's form.
 		"ONEVAULT_DEV_TWILIO_TOKEN="+strings.Repeat("0", 32), "ONEVAULT_DEV_PAGERDUTY_KEY="+strings.Repeat("0", 32),
+		"ONEVAULT_DEV_SLACK_TOKEN="+r.env["ONEVAULT_DEV_SLACK_TOKEN"],
 		"ONEVAULT_DEV_WEBHOOK_SECRET="+strings.TrimSpace(string(secret)))...), "worker")
 	if err != nil {
 		r.t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Behaviour is one way in which a receiver fails a delivery. Exactly one of Status, Hang and Cut is set.
+// Behaviour is one way in which a receiver fails a delivery. Exactly one of Status, Hang, Cut and Word is set.
 //
 //	Behaviour{Status: 503, RetryAfter: 5 * time.Second}  HTTP: come back later
 //	Behaviour{Status: 451}                               SMTP: refused for now, after DATA
@@ -19,6 +19,9 @@ type Behaviour struct {
 	Status int  // answer: HTTP 300 to 599, SMTP 400 to 599
 	Hang   bool // read everything, then say nothing until the sender leaves
 	Cut    bool // read everything, then reset the connection (SMTP: after the end of DATA)
+
+	// Word is Slack's Web API saying no with a status of 200: {"ok":false,"error":"not_in_channel"}.
+	Word string
 
 	RetryAfter  time.Duration // HTTP, with Status: the Retry-After header, whole seconds
 	AtRecipient bool          // SMTP, with Status: refuse at RCPT TO, before any content
@@ -32,6 +35,8 @@ func (b Behaviour) String() string {
 		return "no answer"
 	case b.Cut:
 		return "connection cut before the answer"
+	case b.Word != "":
+		return "answered " + b.Word
 	default:
 		return fmt.Sprintf("answered %d", b.Status)
 	}
@@ -39,7 +44,7 @@ func (b Behaviour) String() string {
 
 func (b Behaviour) validate(channel string) error {
 	ways := 0
-	for _, set := range []bool{b.Status != 0, b.Hang, b.Cut} {
+	for _, set := range []bool{b.Status != 0, b.Hang, b.Cut, b.Word != ""} {
 		if set {
 			ways++
 		}
@@ -55,7 +60,9 @@ func (b Behaviour) validate(channel string) error {
 	}
 	switch {
 	case ways != 1:
-		return errors.New("exactly one of status, hang and cut has to be set")
+		return errors.New("exactly one of status, hang, cut and word has to be set")
+	case b.Word != "" && channel != Slack:
+		return errors.New("a word is what Slack's Web API answers")
 	case b.Status != 0 && (b.Status < lowest || b.Status > 599):
 		return fmt.Errorf("status %d is outside %d to 599", b.Status, lowest)
 	case b.AtRecipient && (channel != Email || b.Status == 0 || b.Taken):

@@ -24,6 +24,9 @@ const (
 func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{rest...}", s.postSlack)
+	mux.HandleFunc("POST /slack/api/{method}", s.postSlackAPI)
+	mux.HandleFunc("POST /slack/response/{ticket}", s.postSlackResponse)
+	mux.HandleFunc("POST /api/press", s.postPress)
 	mux.HandleFunc("POST /webhook/{rest...}", s.postWebhook)
 	mux.HandleFunc("POST /pagerduty/v2/enqueue", s.postPagerDuty)
 	mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/Messages.json", s.postSMS)
@@ -210,6 +213,8 @@ func misbehave(w http.ResponseWriter, r *http.Request, fault Behaviour) {
 		panic(http.ErrAbortHandler) // net/http's way to end a connection without an answer
 	case fault.Cut:
 		cut(w)
+	case fault.Word != "":
+		writeJSON(w, slackAnswer{Error: fault.Word})
 	default:
 		if fault.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))
@@ -241,13 +246,14 @@ func (s *Server) postFail(w http.ResponseWriter, r *http.Request) {
 		Cut         bool   `json:"cut"`
 		Taken       bool   `json:"taken"`
 		AtRecipient bool   `json:"at_recipient"`
+		Word        string `json:"word"`
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&order); err != nil {
 		http.Error(w, "read the order: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	behaviour := Behaviour{
-		Status: order.Status, Hang: order.Hang, Cut: order.Cut, Taken: order.Taken,
+		Status: order.Status, Hang: order.Hang, Cut: order.Cut, Taken: order.Taken, Word: order.Word,
 		AtRecipient: order.AtRecipient, RetryAfter: time.Duration(order.RetryAfter) * time.Second,
 	}
 	if err := s.Fail(order.Channel, order.N, behaviour); err != nil {

@@ -1,5 +1,6 @@
-// Package inbox is the receiving end of a development start: a local SMTP server, a Slack incoming
-// webhook, Twilio's messages and calls, PagerDuty's events and a generic webhook receiver, with one page that shows every message as its receiver would
+// Package inbox is the receiving end of a development start: a local SMTP server, Slack (an incoming
+// webhook, and the Web API of an app), Twilio's messages and calls, PagerDuty's events and a generic webhook
+// receiver, with one page that shows every message as its receiver would
 // see it. The demo and the end-to-end tests use it as the proof that a message really arrived, and make
 // it misbehave as real providers do.
 //
@@ -36,6 +37,7 @@ type Config struct {
 	SMTPAddr      string       // default 127.0.0.1:0
 	HTTPAddr      string       // default 127.0.0.1:0
 	WebhookSecret string       // Standard Webhooks secret, whsec_<base64>; empty: nothing can be verified
+	Slack         SlackApp     // the app of Slack's Web API; zero: any token writes, and nothing can be pressed
 	Keep          int          // messages kept, newest win; default 500
 	Log           *slog.Logger // default slog.Default()
 }
@@ -46,6 +48,7 @@ type Server struct {
 	store    *store
 	faults   *faults
 	verifier *verifier
+	slack    *slackWorkspace
 
 	pagerMu sync.Mutex
 	pager   pagerService
@@ -73,6 +76,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		store:    newStore(instanceName(), cfg.Keep),
 		faults:   &faults{planned: map[string][]Behaviour{}},
 		verifier: v,
+		slack:    newSlackWorkspace(cfg.Slack),
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -184,8 +188,9 @@ func (s *Server) Close() error {
 }
 
 // receive stores one delivery and says so in the log, with addresses of nobody and content of nothing.
-func (s *Server) receive(m Message) {
+func (s *Server) receive(m Message) Message {
 	m = s.store.add(m)
 	s.log.Info("inbox delivery", "channel", m.Channel, "seq", m.Seq, "key", m.Key, "copy", m.Copy,
 		"refused", m.Refused, "fault", m.Fault)
+	return m
 }

@@ -51,10 +51,32 @@ type Message struct {
 	// Copy counts arrivals of one key at one receiver: 2 means that somebody was told twice.
 	Copy int `json:"copy"`
 
+	// Slack's Web API: the ts of the message, the ID of the one whose thread it is in, how often it was
+	// edited, whether one person alone sees it, and what can be pressed in it.
+	TS      string   `json:"ts,omitempty"`
+	Thread  string   `json:"thread,omitempty"`
+	Edits   int      `json:"edits,omitempty"`
+	Private bool     `json:"private,omitempty"`
+	Actions []Action `json:"actions,omitempty"`
+
 	// Refused: the receiver does not have it, the sender was told so. Fault: what the sender saw instead
 	// of a success; a message can be received and have a fault, which is how duplicates come to be.
 	Refused bool   `json:"refused,omitempty"`
 	Fault   string `json:"fault,omitempty"`
+}
+
+// Action is something to press in a message: a button, or a choice when it has options.
+type Action struct {
+	ID      string   `json:"id"`
+	Label   string   `json:"label"`
+	Style   string   `json:"style,omitempty"` // primary, danger
+	Options []Option `json:"options,omitempty"`
+}
+
+// Option is one entry of a choice.
+type Option struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
 }
 
 // size is what the message takes of the cap on all messages, near enough.

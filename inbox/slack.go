@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,10 @@ const (
 	slackMaxContext     = 10
 	slackMaxActions     = 25
 	slackMaxButton      = 75
+	slackMaxAction      = 255  // an action_id or a block_id
+	slackMaxValue       = 2000 // of a button
+	slackMaxOption      = 150  // the value of an option
+	slackMaxOptions     = 100
 )
 
 // What Slack's incoming webhooks answer, as the body of an HTTP 400.
@@ -43,19 +48,30 @@ type slackPayload struct {
 
 type slackBlock struct {
 	Type      string         `json:"type"`
+	ID        string         `json:"block_id"`
 	Text      slackText      `json:"text"`
 	Fields    []slackText    `json:"fields"`
 	Elements  []slackElement `json:"elements"`
 	Accessory *slackElement  `json:"accessory"`
 }
 
-// slackElement is a button, or the text inside a context block.
+// slackElement is a button, a choice, or the text inside a context block.
 type slackElement struct {
-	Type    string    `json:"type"`
-	Text    slackText `json:"text"`
-	URL     string    `json:"url"`
-	Style   string    `json:"style"` // primary, danger
-	AltText string    `json:"alt_text"`
+	Type        string        `json:"type"`
+	Text        slackText     `json:"text"`
+	URL         string        `json:"url"`
+	Style       string        `json:"style"` // primary, danger
+	AltText     string        `json:"alt_text"`
+	ActionID    string        `json:"action_id"`
+	Value       string        `json:"value"`
+	Placeholder slackText     `json:"placeholder"`
+	Options     []slackOption `json:"options"`
+}
+
+// slackOption is one entry of a choice.
+type slackOption struct {
+	Text  slackText `json:"text"`
+	Value string    `json:"value"`
 }
 
 // slackText is a text object, or the bare string that a context element has in its place.
@@ -93,7 +109,11 @@ type slackField struct {
 
 // readSlack decodes a webhook body into a message. An error is what Slack would answer; the message then
 // still shows what was refused.
-func readSlack(path string, raw []byte) (Message, error) {
+func readSlack(path string, raw []byte) (Message, error) { return readSlackOf(path, raw, false) }
+
+// readSlackOf reads a message of an app too: what can be pressed in it is not drawn with it, but offered by
+// the page.
+func readSlackOf(path string, raw []byte, live bool) (Message, error) {
 	m := Message{Channel: Slack, To: path, Raw: string(raw), Subject: "(refused by Slack's rules)"}
 	var payload slackPayload
 	if err := json.Unmarshal(raw, &payload); err != nil {
@@ -110,6 +130,10 @@ func readSlack(path string, raw []byte) (Message, error) {
 	m.Severity = readSeverity(m.Subject, m.Text)
 	if err := payload.validate(); err != nil {
 		return m, err
+	}
+	if live {
+		m.Actions = actionsOf(payload.Blocks)
+		payload.Blocks = slices.DeleteFunc(payload.Blocks, func(b slackBlock) bool { return b.Type == "actions" })
 	}
 	html, err := renderSlack(payload)
 	if err != nil {
@@ -209,14 +233,31 @@ func (b slackBlock) sectionProblem() string {
 
 func (b slackBlock) actionsProblem() string {
 	for _, element := range b.Elements {
-		if element.Type != "button" {
-			continue
-		}
-		if problem := lengthProblem("button text", element.Text.Text, slackMaxButton); problem != "" {
+		if problem := element.problem(); problem != "" {
 			return problem
 		}
 	}
 	return countProblem("elements", len(b.Elements), slackMaxActions)
+}
+
+// problem says which rule a button or a choice breaks; other elements are not looked at.
+func (e slackElement) problem() string {
+	switch {
+	case len(e.ActionID) > slackMaxAction:
+		return lengthProblem("action_id", e.ActionID, slackMaxAction)
+	case e.Type == "button" && len(e.Value) > slackMaxValue:
+		return lengthProblem("value", e.Value, slackMaxValue)
+	case e.Type == "button":
+		return lengthProblem("button text", e.Text.Text, slackMaxButton)
+	case e.Type != "static_select":
+		return ""
+	}
+	for _, o := range e.Options {
+		if problem := lengthProblem("option", o.Value, slackMaxOption) + lengthProblem("option text", o.Text.Text, slackMaxButton); problem != "" {
+			return problem
+		}
+	}
+	return countProblem("options", len(e.Options), slackMaxOptions)
 }
 
 func lengthProblem(what, text string, most int) string {

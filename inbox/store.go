@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,6 +50,27 @@ func (s *store) add(m Message) Message {
 	s.evict()
 	s.announce()
 	return m
+}
+
+// change rewrites a kept message. It becomes the newest one, with a new number and its old id, so that
+// whoever waits or follows sees it again. false: it is not kept any more.
+func (s *store) change(id string, rewrite func(*Message)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.messages, func(m Message) bool { return m.ID == id })
+	if i < 0 {
+		return false
+	}
+	m := s.messages[i]
+	s.bytes -= m.size()
+	rewrite(&m)
+	s.seq++
+	m.Seq, m.Edits = s.seq, m.Edits+1
+	s.messages = append(slices.Delete(slices.Clone(s.messages), i, i+1), m)
+	s.bytes += m.size()
+	s.evict()
+	s.announce()
+	return true
 }
 
 // copies counts earlier arrivals of the same delivery; the newest one kept knows of all before it.

@@ -30,6 +30,8 @@ type Options struct {
 	// PublicURL is where providers reach the API's inbound side; nil: they cannot, so no callback is asked
 	// for and no answer by telephone is offered.
 	PublicURL *url.URL
+	// Pace is the process's own, for providers that take only so many messages; nil: nothing is spaced out.
+	Pace *Pace
 	// RootCAs replaces the system's certificate authorities; nil keeps them.
 	RootCAs *x509.CertPool
 }
@@ -55,7 +57,7 @@ func Open(cfg Config, o Options) (Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("channel %s: %w", cfg.Key, err)
 	}
-	return channel, nil
+	return withWording(cfg, channel), nil
 }
 
 func open(cfg Config, o Options) (Channel, error) {
@@ -114,6 +116,7 @@ func Lint(cfg Config) []error {
 	}
 	f.lintDailyReport(cfg.Type)
 	f.boolean(perAlertField)
+	parseWording(f)
 	f.lintUnknown()
 	var out []error
 	for _, err := range append(f.errs, f.hints...) {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,7 +26,7 @@ const (
 
 var (
 	errBlocked   = errors.New("address is not allowed")
-	errHugeReply = errors.New("the answer is larger than 64 KiB")
+	errHugeReply = errors.New("the answer is larger than this channel reads")
 )
 
 // special lists the ranges that netip's own predicates miss: "this network", carrier-grade NAT (which
@@ -197,7 +198,16 @@ func newHTTPClient(g addressGuard, roots *x509.CertPool) *http.Client {
 	}
 }
 
-type observer struct{ next http.RoundTripper }
+// withAnswersUpTo lets a client read larger answers than others, where a provider answers with lists.
+func withAnswersUpTo(limit int, client *http.Client) *http.Client {
+	client.Transport = &observer{next: client.Transport.(*observer).next, limit: limit}
+	return client
+}
+
+type observer struct {
+	next  http.RoundTripper
+	limit int // bytes of an answer; 0: maxAnswer
+}
 
 func (ob *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	o, ok := r.Context().Value(outcomeKey{}).(*outcome)
@@ -211,7 +221,7 @@ func (ob *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	o.answered(resp, time.Now())
-	resp.Body = &cappedBody{ReadCloser: resp.Body, left: maxAnswer, outcome: o}
+	resp.Body = &cappedBody{ReadCloser: resp.Body, left: cmp.Or(ob.limit, maxAnswer), outcome: o}
 	return resp, nil
 }
 

@@ -10,7 +10,7 @@ func TestLetter_CarriesItsFileAndKeepsItsKeyOverAttempts(t *testing.T) {
 	t.Parallel()
 	fake := newFakeSMTP(t, smtpBehaviour{})
 	channel := mustOpen(t, config(t, TypeEmail, emailFields(fake.addr, tlsNone)), testOptions(nil))
-	mailer, ok := channel.(Mailer)
+	mailer, ok := As[Mailer](channel)
 	if !ok {
 		t.Fatal("an e-mail channel carries no letter")
 	}

@@ -42,7 +42,8 @@ type page struct {
 	Emoji   string // Slack's name of a circle in that colour
 	Title   string // High Connection Count
 	Target  string
-	Lede    string // what happened, one or two sentences
+	Lede    string   // what happened, one or two sentences
+	More    []string // further lines, of a channel's own templates
 	Facts   []fact
 	Listed  []listedAlert // of a batch, the worst first
 	Hidden  int           // how many more there are
@@ -81,13 +82,13 @@ func newPage(m Message) page {
 	p.Runbook = runbook(m)
 	p.Links = links(m)
 	p.Hints = hints(m)
-	return p
+	return m.words.apply(p, m)
 }
 
 // asksForAnswer reports whether an event wants somebody to act.
 func asksForAnswer(event alert.Event) bool {
 	switch event {
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 		return true
 	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
 	}
@@ -377,7 +378,7 @@ func period(m Message) string {
 func listAlerts(m Message) (listed []listedAlert, hidden int) {
 	for _, a := range m.Alerts[:min(len(m.Alerts), maxListed)] {
 		row := listedAlert{ShortID: oneLine(a.ShortID, 40), Status: oneLine(string(a.Status), 20), Value: number(a.Value, a.Unit)}
-		if m.Event == alert.EventResolved {
+		if a.Status == alert.StatusResolved {
 			row.When = "lasted " + span(lasted(a, m.At)) + ", " + resolution(a)
 		} else {
 			row.When = "for " + span(m.At.Sub(a.TriggeredAt))

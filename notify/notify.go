@@ -65,8 +65,15 @@ type Message struct {
 	Alerts     []alert.Alert    `json:"alerts"`           // at least one, worst first; empty only for EventTest
 	At         time.Time        `json:"at"`               // when the event happened
 	UIURL      string           `json:"ui_url,omitempty"` // the workflow in the Temporal UI, if known
+	// Beside are the alerts that the message Prior shows and this event is not about, as they are now.
+	Beside []alert.Alert `json:"beside,omitempty"`
+	// Prior is the provider's id of the earlier message to this recipient that the event continues: what a
+	// receipt gave as ExternalID. Empty: there is none, or the channel does not tell in place.
+	Prior string `json:"prior,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+
+	words *wording // the channel's own; nil: ours
 }
 
 // Receipt is what one attempt proved. It never holds a secret: no password, token, or URL that is one.

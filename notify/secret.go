@@ -170,7 +170,7 @@ func Sensitive(t Type) []string {
 	case TypeEmail:
 		return []string{"smtp_password"}
 	case TypeSlack:
-		return []string{"webhook_url"}
+		return []string{"webhook_url", "bot_token"}
 	case TypeWebhook:
 		return []string{"url", "headers", "secret"}
 	case TypeSMS, TypeVoice:
@@ -237,5 +237,7 @@ func (w *webhook) String() string        { return "WEBHOOK " + displayURL(w.url)
 func (w *webhook) GoString() string      { return w.String() }
 func (s *slackWebhook) String() string   { return "SLACK " + displayURL(s.url) }
 func (s *slackWebhook) GoString() string { return s.String() }
+func (s *slackBot) String() string       { return "SLACK " + s.cfg.channel }
+func (s *slackBot) GoString() string     { return s.String() }
 func (e *email) String() string          { return "EMAIL " + e.cfg.host }
 func (e *email) GoString() string        { return e.String() }

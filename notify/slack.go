@@ -22,20 +22,30 @@ const (
 	maxSlackFields  = 10
 )
 
-// slackConfig is the guide's SLACK shape: {"webhook_url"|"webhook_url_env"|"webhook_url_file",
-// "channel", "username", "icon_emoji"}.
+// slackConfig is the guide's SLACK shape, one way: {"webhook_url"|"webhook_url_env"|"webhook_url_file",
+// "channel", "username", "icon_emoji"}; or an app's, both ways: {"bot_token_env"|"bot_token_file",
+// "channel", "api_base_url", "username", "icon_emoji"}.
 type slackConfig struct {
-	url                  secretRef
+	url, token           secretRef
 	channel, user, emoji string
+	api                  *url.URL // of the Web API; nil with an incoming webhook
 }
 
 func parseSlack(f *fields) slackConfig {
 	c := slackConfig{
-		url: f.secretRef("webhook_url", true), channel: f.text("channel"),
+		url: f.secretRef("webhook_url", true), token: f.secretRef("bot_token", false), channel: f.text("channel"),
 		user: f.text("username"), emoji: f.text("icon_emoji"),
 	}
-	if !c.url.present {
-		f.fail("webhook_url", "it is missing; give the incoming webhook's URL in webhook_url, or better in webhook_url_env or webhook_url_file")
+	api := f.text("api_base_url")
+	switch {
+	case c.token.present && c.url.present:
+		f.fail("webhook_url", "it contradicts the bot token that is given; remove one of the two")
+	case c.token.present:
+		parseSlackBot(f, &c, api)
+	case !c.url.present:
+		f.fail("webhook_url", "it is missing; name the variable that holds the app's bot token in bot_token_env, or that of an incoming webhook's URL in webhook_url_env")
+	case api != "":
+		f.fail("api_base_url", "an incoming webhook needs none; remove it")
 	}
 	if c.url.inline != "" {
 		if _, err := parseURL("webhook_url", string(c.url.inline)); err != nil {
@@ -59,6 +69,9 @@ func openSlack(cfg Config, o Options) (Channel, error) {
 	c := parseSlack(f)
 	if err := f.err(); err != nil {
 		return nil, err
+	}
+	if c.token.present {
+		return openSlackBot(c, o)
 	}
 	target, err := loadURL(c.url, o)
 	if err != nil {
@@ -96,7 +109,7 @@ func (s *slackWebhook) send(ctx context.Context, m Message) Receipt {
 	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {"OneVault"}}
 	o, err := post(ctx, s.client, s.url, header, body, true)
 	receipt := slackVerdict(o, err)
-	receipt.Content = clip(slackText(message))
+	receipt.Content = clip(slackText(message.Blocks.BlockSet))
 	return receipt
 }
 
@@ -144,6 +157,9 @@ func slackBlocks(p page) []slack.Block {
 	blocks := []slack.Block{
 		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, p.Emoji+" "+slackEscape(p.Subject, maxSlackHeader-len(p.Emoji)-1), true, false)),
 		slackSection(slackEscape(p.Lede, maxSlackSection)),
+	}
+	for _, line := range p.More {
+		blocks = append(blocks, slackSection(slackEscape(line, maxSlackSection)))
 	}
 	for _, hint := range p.Hints {
 		blocks = append(blocks, slackSection("_"+slackEscape(hint, maxSlackSection-2)+"_"))
@@ -226,14 +242,14 @@ func slackEscape(s string, limit int) string {
 }
 
 // slackText is what a reader sees of the blocks, for the ledger.
-func slackText(m *slack.WebhookMessage) string {
+func slackText(blocks []slack.Block) string {
 	var parts []string
 	add := func(t *slack.TextBlockObject) {
 		if t != nil {
 			parts = append(parts, t.Text)
 		}
 	}
-	for _, block := range m.Blocks.BlockSet {
+	for _, block := range blocks {
 		switch b := block.(type) {
 		case *slack.HeaderBlock:
 			add(b.Text)

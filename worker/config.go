@@ -41,6 +41,8 @@ type Config struct {
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
 	PublicURL    *url.URL       // where providers reach the API's inbound side; nil: they cannot, and nothing says they could
 
+	Slack SlackConfig // what is pressed in Slack; zero: nobody listens
+
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
 }
@@ -97,5 +99,5 @@ func (c Config) Validate() error {
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err
 	}
-	return nil
+	return c.Slack.validate(c.APIAddr)
 }

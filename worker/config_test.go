@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 	t.Parallel()
+	dana := map[string]string{"U0123456789": "dana"}
 	const address = "postgres://onevault:s3cret-word@localhost:5432/onevault"
 	for name, c := range map[string]struct {
 		config Config
@@ -29,6 +31,11 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 		"evaluation backwards":     {Config{DatabaseURL: address, EvaluateEvery: -time.Second}, []string{"ONEVAULT_EVALUATE_EVERY", "-1s"}},
 		"a directory for archives": {Config{DatabaseURL: address, ArchiveDir: "/var/lib/onevault/archive"}, nil},
 		"archives somewhere":       {Config{DatabaseURL: address, ArchiveDir: "archive"}, []string{"ONEVAULT_ARCHIVE_DIR", `"archive"`, "absolute"}},
+		"presses by socket":        {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xapp-s3cret-word", People: dana}}, nil},
+		"presses by HTTP":          {Config{DatabaseURL: address, APIAddr: ":8080", Slack: SlackConfig{SigningSecret: "s3cret-word", People: dana}}, nil},
+		"presses to no listener":   {Config{DatabaseURL: address, Slack: SlackConfig{SigningSecret: "s3cret-word", People: dana}}, []string{"ONEVAULT_SLACK_SIGNING_SECRET", "ONEVAULT_API_ADDR"}},
+		"another token":            {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xoxb-s3cret-word", People: dana}}, []string{"ONEVAULT_SLACK_APP_TOKEN", "xapp-"}},
+		"nobody may press":         {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xapp-s3cret-word"}}, []string{"ONEVAULT_SLACK_PEOPLE", "U0123456789=dana"}},
 		"nothing is right but one": {Config{DatabaseURL: address, TaskQueue: "?", CollectEvery: 1}, []string{"ONEVAULT_TASK_QUEUE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,6 +59,14 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 				t.Errorf("the error repeats the password: %v", err)
 			}
 		})
+	}
+}
+
+func TestConfig_PrintsNoSecretOfSlack(t *testing.T) {
+	t.Parallel()
+	c := Config{Slack: SlackConfig{SigningSecret: "s3cret-word", AppToken: "xapp-s3cret-word"}}
+	if shown := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(shown, "s3cret-word") {
+		t.Errorf("printed %s", shown)
 	}
 }
 

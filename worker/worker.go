@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -42,6 +43,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
+	inbound   map[string]http.Handler // what the API serves to others, by pattern
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -59,6 +61,11 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := p.openTemporal(); err != nil {
 		return err
 	}
+	stopSlack, err := p.openSlack(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopSlack()
 	stopAPI, err := p.serveAPI()
 	if err != nil {
 		return err
@@ -179,7 +186,9 @@ func identity() string {
 }
 
 func (p *parts) register() sdkworker.Worker {
-	directory := &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs, PublicURL: p.config.PublicURL}}
+	directory := &activities.Directory{Vault: p.store, Options: notify.Options{
+		Allow: p.config.AllowedCIDRs, PublicURL: p.config.PublicURL, Pace: notify.NewPace(),
+	}}
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,
@@ -246,7 +255,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 	}
 	registry := api.NewRegistry()
 	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
-	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
+	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Inbound: p.inbound, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
 		"worker":   p.checkPollers,

@@ -20,6 +20,7 @@ type delivery struct {
 	message   activities.Message
 	alerts    []*alert.Tracked
 	cancel    workflow.CancelFunc
+	onTheWire bool // an attempt is under way
 }
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
@@ -71,7 +72,9 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 		for _, key := range hear {
 			channel := r.group.Channels[key]
 			for _, recipient := range channel.Recipients {
-				begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, alerts, at)...)
+				for _, part := range alert.ByMessage(alerts, alert.Recipient{Channel: key, Address: recipient}) {
+					begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, part, at)...)
+				}
 			}
 		}
 		r.deliver(ctx, begun, at)
@@ -196,9 +199,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		last = out
 		r.recorder.ledger(out.Entries...)
 		if out.Receipt.Class == activities.Accepted || out.Receipt.Class == activities.Uncertain {
-			for _, t := range d.alerts {
-				t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
-			}
+			r.noteTold(ctx, d, out.Receipt)
 		}
 		if out.Final {
 			r.count(out.Receipt.Class)
@@ -226,8 +227,14 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 		Summary:             string(d.message.Event) + " to " + d.channel.Key,
 		Priority:            temporal.Priority{PriorityKey: 5 - r.group.Definition.Severity.Rank()},
 	})
+	ended, err := r.awaitTurn(ctx, d)
+	if err != nil {
+		return out, err
+	}
+	defer ended()
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
-	err := workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
+	d.message.Prior, d.message.Beside = r.group.Message(d.alerts, alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
+	err = workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
 		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
 		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)

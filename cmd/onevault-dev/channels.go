@@ -37,6 +37,9 @@ func setProviderSecrets() error {
 	return nil
 }
 
+// slackTokenVariable is the variable by which the worker finds the token of the inbox's Slack.
+const slackTokenVariable = "ONEVAULT_DEV_SLACK_TOKEN"
+
 // putChannels points one channel of each type at the inbox. It runs at every start, because the
 // inbox's ports may have changed; where nothing changed, no row is written.
 func putChannels(ctx context.Context, databaseURL, smtpAddr, inboxURL string) error {
@@ -74,9 +77,10 @@ func developmentChannels(smtpAddr, inboxURL string) ([]vault.Channel, error) {
 		"to_addresses": []string{"oncall@localhost.localdomain"},
 	})
 	slack, err2 := channel("DEV_SLACK", "Development inbox, Slack", "SLACK", map[string]any{
-		"webhook_url": inboxURL + "/slack/services/development",
-		"channel":     "#alerts",
-		"username":    "OneVault",
+		"bot_token_env": slackTokenVariable,
+		"channel":       "#alerts",
+		"api_base_url":  inboxURL + "/slack/api/",
+		"username":      "OneVault",
 	})
 	webhook, err3 := channel("DEV_WEBHOOK", "Development inbox, webhook", "WEBHOOK", map[string]any{
 		"url":        inboxURL + "/webhook/onevault",

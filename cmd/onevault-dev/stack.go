@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,7 @@ type stack struct {
 	uiURL           string
 	apiURL          string
 	inbox           *inbox.Server
+	slack           inbox.SlackApp // new at each start
 
 	temporalFailed <-chan error
 	workerEnded    chan error
@@ -209,10 +211,17 @@ func (s *stack) startInbox(ctx context.Context) error {
 	if err := setProviderSecrets(); err != nil {
 		return err
 	}
+	s.slack = inbox.SlackApp{
+		Token: "xoxb-" + rand.Text(), SigningSecret: rand.Text(), RequestURL: "http://" + loopback(s.options.api.port) + "/slack/interactivity",
+	}
+	if err := os.Setenv(slackTokenVariable, s.slack.Token); err != nil {
+		return fmt.Errorf("hand the Slack token to the worker: %w", err)
+	}
 	s.inbox, err = inbox.Start(context.WithoutCancel(ctx), inbox.Config{
 		SMTPAddr:      loopback(s.options.smtp.port),
 		HTTPAddr:      loopback(s.options.inbox.port),
 		WebhookSecret: secret,
+		Slack:         s.slack,
 		Log:           s.log,
 	})
 	if err != nil {
@@ -258,6 +267,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			APIAddr:         api,
 			UIURL:           s.uiURL,
 			PublicURL:       &url.URL{Scheme: "http", Host: api},
+			Slack:           s.slackConfig(),
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()
@@ -279,6 +289,14 @@ func (s *stack) startWorker(ctx context.Context) error {
 	}
 }
 
+// slackConfig lets whoever presses in the inbox's Slack command alerts.
+func (s *stack) slackConfig() worker.SlackConfig {
+	return worker.SlackConfig{
+		SigningSecret: s.slack.SigningSecret, People: map[string]string{inbox.SlackUser: "dev"},
+		AnswersAt: []string{s.inbox.HTTPURL() + "/slack/response/"},
+	}
+}
+
 func (s *stack) writeEnvFile(context.Context) error {
 	return settings.WriteEnvFile(s.dir.path, s.addresses())
 }
@@ -292,11 +310,15 @@ func (s *stack) addresses() settings.Values {
 		twilioTokenVariable:      os.Getenv(twilioTokenVariable),
 		pagerKeyVariable:         os.Getenv(pagerKeyVariable),
 		settings.PublicURL:       s.apiURL,
+		slackTokenVariable:       s.slack.Token,
 		settings.DatabaseURL:     s.databaseURL,
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,
 		settings.APIURL:          s.apiURL,
 		settings.InboxURL:        s.inbox.HTTPURL(),
+
+		settings.SlackSigningSecret: s.slack.SigningSecret,
+		settings.SlackPeople:        inbox.SlackUser + "=dev",
 	}
 }
 

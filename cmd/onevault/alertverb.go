@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 )
 
 // alertVerb is something that people do with alerts: how it is called, and what it needs.

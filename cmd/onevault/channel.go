@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) channelCommand() *cobra.Command {
-	return noun("channel", "See and test the notification channels", a.channelListCommand(), a.channelTestCommand())
+	return noun("channel", "See, preview and test the notification channels", a.channelListCommand(), a.channelPreviewCommand(), a.channelTestCommand())
 }
 
 func (a *app) channelListCommand() *cobra.Command {

@@ -73,10 +73,28 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	if config.PublicURL, err = settings.ParsePublicURL(a.setting(publicURL, settings.PublicURL), config.AllowedCIDRs); err != nil {
 		return usage(err)
 	}
+	if config.Slack, err = a.slackConfig(); err != nil {
+		return usage(err)
+	}
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}
 	return nil
+}
+
+// slackConfig has no flags: secrets do not belong on a command line.
+func (a *app) slackConfig() (config worker.SlackConfig, err error) {
+	if config.SigningSecret, err = a.values.Secret(settings.SlackSigningSecret); err != nil {
+		return config, err
+	}
+	if config.AppToken, err = a.values.Secret(settings.SlackAppToken); err != nil {
+		return config, err
+	}
+	if inbox := a.values.Get(settings.InboxURL); inbox != "" {
+		config.AnswersAt = []string{inbox + "/slack/response/"} // of a development start
+	}
+	config.People, err = settings.ParseSlackPeople(a.values.Get(settings.SlackPeople))
+	return config, err
 }
 
 // setting is the flag's value, or the variable's.

@@ -104,6 +104,73 @@ $$;
 COMMENT ON FUNCTION monitoring.check_telephone_channel(text, text, jsonb) IS
     'Raises 22023 when the configuration of an SMS or VOICE channel could never reach anybody.';
 
+CREATE OR REPLACE FUNCTION monitoring.check_channel_templates(p_channel text, p_templates jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_field text;
+    v_value jsonb;
+    v_hint  text := 'Write {"subject": "...", "text": ["..."], "events": {"RESOLVED": {"subject": "..."}}}; `onevault channel preview` tries it.';
+BEGIN
+    IF p_templates IS NULL THEN
+        RETURN;
+    ELSIF jsonb_typeof(p_templates) <> 'object' THEN
+        RAISE EXCEPTION 'channel "%": configuration.templates is a JSON %, not an object', p_channel, jsonb_typeof(p_templates)
+            USING ERRCODE = '22023', HINT = v_hint;
+    END IF;
+    FOR v_field, v_value IN SELECT key, value FROM jsonb_each(p_templates) LOOP
+        IF v_field = 'events' AND jsonb_typeof(v_value) = 'object' THEN
+            FOR v_field, v_value IN SELECT key, value FROM jsonb_each(v_value) LOOP
+                IF v_field NOT IN ('FIRED', 'ESCALATED', 'ACKNOWLEDGED', 'RESOLVED', 'REOPENED', 'FLAPPING', 'UNANSWERED', 'SILENCE_ENDING', 'TEST') THEN
+                    RAISE EXCEPTION 'channel "%": configuration.templates.events names "%"', p_channel, v_field
+                        USING ERRCODE = '22023', HINT = 'Use FIRED, ESCALATED, ACKNOWLEDGED, RESOLVED, REOPENED, FLAPPING, UNANSWERED, SILENCE_ENDING or TEST.';
+                ELSIF v_value ? 'events' THEN
+                    RAISE EXCEPTION 'channel "%": configuration.templates.events.% holds events itself', p_channel, v_field
+                        USING ERRCODE = '22023', HINT = v_hint;
+                END IF;
+                PERFORM monitoring.check_channel_templates(p_channel, v_value);
+            END LOOP;
+        ELSIF NOT (v_field = 'subject' AND jsonb_typeof(v_value) = 'string' OR v_field = 'text' AND jsonb_typeof(v_value) IN ('string', 'array')) THEN
+            RAISE EXCEPTION 'channel "%": configuration.templates.% is not what a template may be', p_channel, v_field
+                USING ERRCODE = '22023', HINT = v_hint;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_channel_templates(text, jsonb) IS
+    'Raises 22023 when the templates of a channel have not their form. What stands in them the worker judges: see onevault channel preview.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_slack_channel(p_channel text, p_configuration jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    c         jsonb   := p_configuration;
+    v_webhook boolean := monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file');
+BEGIN
+    IF NOT monitoring.names_any(c, 'bot_token_env', 'bot_token_file') THEN
+        IF NOT v_webhook THEN
+            RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', p_channel
+                USING ERRCODE = '22023',
+                      HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"; or, for buttons, an app''s token: "bot_token_env": "SLACK_BOT_TOKEN", "channel": "C0123456789"';
+        END IF;
+        PERFORM monitoring.check_channel_url(p_channel, c, 'webhook_url');
+        RETURN;
+    END IF;
+    IF v_webhook THEN
+        RAISE EXCEPTION 'channel "%": configuration names both a bot token and a webhook_url', p_channel
+            USING ERRCODE = '22023', HINT = 'Remove one of the two; the bot token gives buttons, and edits its messages.';
+    END IF;
+    PERFORM monitoring.require_channel_field(p_channel, c, 'channel', '"C0123456789" or "#ops-alerts"');
+    IF btrim(c ->> 'channel') !~ '^(#[^\s#]+|[CGD][A-Z0-9]{8,})$' THEN
+        RAISE EXCEPTION 'channel "%": configuration.channel is "%"', p_channel, c ->> 'channel'
+            USING ERRCODE = '22023', HINT = 'Give the id, such as "C0123456789", or the name with its mark, such as "#ops-alerts".';
+    END IF;
+    PERFORM monitoring.check_channel_url(p_channel, c, 'api_base_url');
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_slack_channel(text, jsonb) IS
+    'Raises 22023 when a Slack channel names neither an incoming webhook nor an app''s token, both, or no channel to write to.';
+
 CREATE OR REPLACE FUNCTION monitoring.check_notification_config() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -144,6 +211,7 @@ BEGIN
         RAISE EXCEPTION 'channel "%": configuration.one_message_per_alert is %', NEW.channel_name, c -> 'one_message_per_alert'
             USING ERRCODE = '22023', HINT = 'Give true or false, without quotes: "one_message_per_alert": true';
     END IF;
+    PERFORM monitoring.check_channel_templates(NEW.channel_name, c -> 'templates');
 
     IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
         RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
@@ -176,11 +244,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';
         END IF;
     WHEN 'SLACK' THEN
-        IF NOT monitoring.names_any(c, 'webhook_url', 'webhook_url_env', 'webhook_url_file') THEN
-            RAISE EXCEPTION 'channel "%": configuration.webhook_url is missing', NEW.channel_name
-                USING ERRCODE = '22023', HINT = 'Give the incoming webhook, best by reference: "webhook_url_env": "SLACK_WEBHOOK_URL"';
-        END IF;
-        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'webhook_url');
+        PERFORM monitoring.check_slack_channel(NEW.channel_name, c);
     WHEN 'WEBHOOK' THEN
         IF NOT monitoring.names_any(c, 'url', 'url_env', 'url_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.url is missing', NEW.channel_name
