@@ -35,14 +35,14 @@ const (
 
 // The layers of the tree, by top-level directory. Imports point one way, from cmd down:
 //
-//	cmd -> worker -> workflows -> activities -> effects
+//	cmd -> worker -> api -> command -> workflows -> activities -> effects
 //	                                        \-> pure
 var (
 	pure    = []string{"alert", "anomaly", "backtest", "oncall", "incident", "forecast", "report", "digest"}
 	effects = []string{"vault", "archive", "collect", "notify", "pgserver", "inbox", "evidence"}
 
 	// above names the layers over effects and pure, lowest first.
-	above = []string{"activities", "workflows", "worker", "cmd"}
+	above = []string{"activities", "workflows", "command", "api", "worker", "cmd"}
 )
 
 // serverModules are what only the embedded development server and the end-to-end tests may link.
@@ -136,7 +136,7 @@ func TestImports_PointOneWay(t *testing.T) {
 				continue
 			}
 			if height(imported) > height(p.ImportPath) {
-				t.Errorf("%s imports %s, which stands above it (cmd > worker > workflows > activities > everything else): move what both need down",
+				t.Errorf("%s imports %s, which stands above it (cmd > worker > api > command > workflows > activities > everything else): move what both need down",
 					p.ImportPath, imported)
 			}
 		}

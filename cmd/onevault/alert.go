@@ -16,9 +16,9 @@ import (
 
 	"onevault/activities"
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/matcher"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 	"onevault/settings"
 	"onevault/vault"
 	"onevault/workflows"

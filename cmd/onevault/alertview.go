@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 	"onevault/vault"
 )
 

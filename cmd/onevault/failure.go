@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 	"onevault/vault"
 )
 

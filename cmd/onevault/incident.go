@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/matcher"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 	"onevault/incident"
 	"onevault/settings"
 	"onevault/vault"

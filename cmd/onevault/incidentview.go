@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"onevault/cmd/onevault/command"
 	"onevault/cmd/onevault/output"
+	"onevault/command"
 	"onevault/incident"
 	"onevault/vault"
 )

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	tlog "go.temporal.io/sdk/log"
 
-	"onevault/cmd/onevault/command"
+	"onevault/command"
 	"onevault/settings"
 )
 

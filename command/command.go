@@ -80,6 +80,9 @@ const maxParallel = 8
 type Sender struct {
 	Vault     *vault.Store
 	Workflows Workflows
+	// Vouches says that this process has verified who commands, and may have the vault record how: a worker.
+	// Of others the vault records who opened the session.
+	Vouches bool
 }
 
 // Plan is which alerts a command means, by the workflow that carries them.
@@ -157,6 +160,7 @@ func (s *Sender) countActive(ctx context.Context, workflowID string) int {
 
 // findWithoutVault asks Temporal who carries an alert: acknowledging must work while the vault is down.
 func (s *Sender) findWithoutVault(ctx context.Context, id string, vaultErr error) (group, error) {
+	id = shortIDOf(id)
 	carrying, err := s.Workflows.Carrying(ctx, id)
 	switch {
 	case err != nil:
@@ -260,6 +264,11 @@ func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c al
 	record := s.Vault.AcknowledgeAlert
 	if action == Resolve {
 		record = s.Vault.ResolveAlert
+	}
+	if s.Vouches {
+		record = func(ctx context.Context, a vault.ListedAlert, actor, notes string) (bool, error) {
+			return s.Vault.AnswerAlert(ctx, a, action.wanted(), actor, notes, c.Via)
+		}
 	}
 	for _, a := range g.alerts {
 		changed, err := record(ctx, a, c.Actor, c.Notes)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"onevault/alert"
-	"onevault/cmd/onevault/command"
+	"onevault/command"
 	"onevault/migrations"
 	"onevault/pgserver/pgtest"
 	"onevault/vault"
