@@ -67,6 +67,9 @@ type Message struct {
 	UIURL      string           `json:"ui_url,omitempty"` // the workflow in the Temporal UI, if known
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+	// Answers are links of this one recipient, made when the message is sent. Whoever has them can follow
+	// them, so they are in no copy of the message.
+	Answers []Answer `json:"-"`
 }
 
 // Receipt is what one attempt proved. It never holds a secret: no password, token, or URL that is one.

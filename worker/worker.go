@@ -68,7 +68,10 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := p.prepareCluster(ctx); err != nil {
 		return ignoreStop(ctx, err)
 	}
-	w := p.register()
+	w, err := p.register()
+	if err != nil {
+		return err
+	}
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
@@ -177,7 +180,11 @@ func identity() string {
 	return fmt.Sprintf("onevault@%s:%d", host, os.Getpid())
 }
 
-func (p *parts) register() sdkworker.Worker {
+func (p *parts) register() (sdkworker.Worker, error) {
+	links, err := p.links()
+	if err != nil {
+		return nil, err
+	}
 	directory := &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs}}
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
@@ -211,7 +218,7 @@ func (p *parts) register() sdkworker.Worker {
 		p.alerts,
 		p.incidents,
 		p.silences,
-		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
+		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
@@ -219,7 +226,7 @@ func (p *parts) register() sdkworker.Worker {
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}
-	return w
+	return w, nil
 }
 
 // retention archives below the directory that is set, as the host that it runs on.
@@ -245,7 +252,11 @@ func (p *parts) serveAPI() (stop func(), err error) {
 	}
 	registry := api.NewRegistry()
 	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
-	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
+	inbound, err := p.inbound(registry)
+	if err != nil {
+		return nil, err
+	}
+	server, err := api.New(api.Config{Addr: p.config.APIAddr, InboundAddr: p.config.InboundAddr, Inbound: inbound, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
 		"worker":   p.checkPollers,
