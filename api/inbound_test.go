@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -66,19 +67,21 @@ func TestClient_TrustsOnlyTheProxiesThatItWasToldOf(t *testing.T) {
 	}
 }
 
+// requestFrom makes one request without a network, as an address.
+func requestFrom(in *api.Inbound, address string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, "/nothing", nil)
+	r.RemoteAddr = address
+	w := httptest.NewRecorder()
+	in.ServeHTTP(w, r)
+	return w
+}
+
 func TestInbound_OneSenderThatSendsTooMuchStopsNobodyElse(t *testing.T) {
 	t.Parallel()
 	in := gate(t, nil)
-	from := func(address string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, "/nothing", nil)
-		r.RemoteAddr = address
-		w := httptest.NewRecorder()
-		in.ServeHTTP(w, r)
-		return w
-	}
 	limited := 0
 	for range 1000 {
-		if w := from("198.51.100.7:1"); w.Code == http.StatusTooManyRequests {
+		if w := requestFrom(in, "198.51.100.7:1"); w.Code == http.StatusTooManyRequests {
 			limited++
 			if w.Header().Get("Retry-After") == "" {
 				t.Fatal("it does not say when to come again")
@@ -88,25 +91,43 @@ func TestInbound_OneSenderThatSendsTooMuchStopsNobodyElse(t *testing.T) {
 	if limited < 500 {
 		t.Errorf("of 1000 requests %d were too many", limited)
 	}
-	if w := from("198.51.100.8:1"); w.Code != http.StatusNotFound {
+	if w := requestFrom(in, "198.51.100.8:1"); w.Code != http.StatusNotFound {
 		t.Errorf("another sender: %d", w.Code)
 	}
-	// A line has 2^64 addresses of IPv6, and one limit.
-	limited = 0
-	for i := range 300 {
-		if w := from("[2001:db8::" + string("0123456789abcdef"[i%16]) + "]:1"); w.Code == http.StatusTooManyRequests {
+}
+
+func TestInbound_ALineHasManyAddressesOfIPv6AndOneLimit(t *testing.T) {
+	t.Parallel()
+	in := gate(t, nil)
+	limited := 0
+	for i := range 250 {
+		if w := requestFrom(in, fmt.Sprintf("[2001:db8::%x]:1", i+1)); w.Code == http.StatusTooManyRequests {
 			limited++
 		}
 	}
 	if limited == 0 {
-		t.Error("each address of one line has a limit of its own")
+		t.Error("each of its addresses has a limit of its own")
+	}
+}
+
+func TestInbound_AllSendersTogetherHaveALimit(t *testing.T) {
+	t.Parallel()
+	in := gate(t, nil)
+	limited := 0
+	for i := range 2000 {
+		if w := requestFrom(in, fmt.Sprintf("10.1.%d.%d:1", i/250, i%250)); w.Code == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited < 500 {
+		t.Errorf("of 2000 senders %d were too many", limited)
 	}
 }
 
 func TestInbound_LargeBodiesAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	got := w.send(http.MethodPost, "/sources/webhook/any", strings.Repeat("x", 4<<20+1), nil)
+	w := sourcesWorld(t)
+	got := w.alertmanager(strings.Repeat("x", 4<<20+1), bearer)
 	got.says(t, http.StatusRequestEntityTooLarge, "more than 4194304 bytes")
 }
 

@@ -64,7 +64,7 @@ func newWorldAt(t *testing.T, databaseURL string, change func(*api.InboundConfig
 		t.Fatal(err)
 	}
 	t.Cleanup(store.Close)
-	w := &world{T: t, store: store, keys: keys, now: time.Now().UTC(), secrets: map[string]string{}}
+	w := &world{T: t, store: store, keys: keys, now: time.Now().UTC().Truncate(time.Microsecond), secrets: map[string]string{}}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	registry := api.NewRegistry()
 	config := api.InboundConfig{Vault: store, Registry: registry, Log: log}

@@ -67,11 +67,7 @@ type taken struct {
 
 func (s *Sources) take(read readFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, ok := s.Inbound.Body(w, r, ProviderSource)
-		if !ok {
-			return
-		}
-		src, delivery, ok := s.prove(w, r, body)
+		src, body, delivery, ok := s.prove(w, r)
 		if !ok {
 			return
 		}
@@ -115,49 +111,70 @@ func (s *Sources) answer(w http.ResponseWriter, r *http.Request, provider string
 
 // prove finds the source of a request and proves it; ok false: the request was refused. With a delivery the
 // same request is to be taken in once; a bearer token proves no id, and its alerts are known by themselves.
-func (s *Sources) prove(w http.ResponseWriter, r *http.Request, body []byte) (src *vault.Source, delivery *Delivery, ok bool) {
-	name := r.PathValue("source")
-	src, err := s.Vault.Source(r.Context(), name)
+func (s *Sources) prove(w http.ResponseWriter, r *http.Request) (src *vault.Source, body []byte, delivery *Delivery, ok bool) {
+	src, err := s.Vault.Source(r.Context(), r.PathValue("source"))
 	if err != nil {
 		s.answer(w, r, ProviderSource, Outcome{}, err)
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	if src == nil {
 		// A stranger is not told which names there are.
 		s.unproved(w, r, ProviderSource, ReasonUnknownSender, "no source of that name")
-		return nil, nil, false
+		return nil, nil, nil, false
 	}
 	provider := ProviderSource + "/" + src.Name
-	if src.TokenEnv != "" || src.TokenFile != "" {
-		token, err := s.secret("token", src.TokenEnv, src.TokenFile)
-		if err != nil {
-			return s.unusable(w, r, provider, src.Name, err)
-		}
-		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !bearer || !same(given, token) {
-			s.unproved(w, r, provider, ReasonSignature, "the bearer token is missing or wrong")
-			return nil, nil, false
-		}
-		return src, nil, true
+	byToken := src.TokenEnv != "" || src.TokenFile != ""
+	// Before the body is read: a stranger's costs nothing.
+	if byToken && !s.hasToken(w, r, src, provider) {
+		return nil, nil, nil, false
 	}
+	if body, ok = s.Inbound.Body(w, r, provider); !ok {
+		return nil, nil, nil, false
+	}
+	if !byToken {
+		if delivery = s.hasSigned(w, r, src, provider, body); delivery == nil {
+			return nil, nil, nil, false
+		}
+	}
+	return src, body, delivery, true
+}
+
+func (s *Sources) hasToken(w http.ResponseWriter, r *http.Request, src *vault.Source, provider string) bool {
+	token, err := s.secret("token", src.TokenEnv, src.TokenFile)
+	if err != nil {
+		s.unusable(w, r, provider, src.Name, err)
+		return false
+	}
+	given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer || !same(given, token) {
+		s.unproved(w, r, provider, ReasonSignature, "the bearer token is missing or wrong")
+		return false
+	}
+	return true
+}
+
+// hasSigned is the delivery that a source signed; nil: the request was refused.
+func (s *Sources) hasSigned(w http.ResponseWriter, r *http.Request, src *vault.Source, provider string, body []byte) *Delivery {
 	secret, err := s.secret("secret", src.SecretEnv, src.SecretFile)
 	if err != nil {
-		return s.unusable(w, r, provider, src.Name, err)
+		s.unusable(w, r, provider, src.Name, err)
+		return nil
 	}
-	signed, err := standardwebhooks.NewWebhook(secret)
-	if err != nil {
-		return s.unusable(w, r, provider, src.Name, errors.New("the signing secret is no base64 after whsec_"))
+	hook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil { // its text may quote the secret
+		s.unusable(w, r, provider, src.Name, errors.New("the signing secret is no base64 after whsec_"))
+		return nil
 	}
 	id := r.Header.Get(standardwebhooks.HeaderWebhookID)
-	switch err := signed.Verify(body, r.Header); {
+	switch err := hook.Verify(body, r.Header); {
 	case errors.Is(err, standardwebhooks.ErrMessageTooOld), errors.Is(err, standardwebhooks.ErrMessageTooNew):
 		s.unproved(w, r, provider, ReasonReplayed, "the signature's time is more than five minutes off")
-		return nil, nil, false
+		return nil
 	case err != nil, len(id) > maxWebhookID:
 		s.unproved(w, r, provider, ReasonSignature, "the signature is missing or wrong")
-		return nil, nil, false
+		return nil
 	}
-	return src, &Delivery{Provider: provider, ID: id, Digest: sha256.Sum256(body), Sender: "source:" + src.Name + " (verified)"}, true
+	return &Delivery{Provider: provider, ID: id, Digest: sha256.Sum256(body), Sender: "source:" + src.Name + " (verified)"}
 }
 
 func (s *Sources) secret(field, variable, file string) (string, error) {
@@ -180,9 +197,8 @@ func (s *Sources) unproved(w http.ResponseWriter, r *http.Request, provider stri
 }
 
 // unusable is the worker's own fault: the source is to try again, and the log says what to do.
-func (s *Sources) unusable(w http.ResponseWriter, r *http.Request, provider, name string, err error) (*vault.Source, *Delivery, bool) {
+func (s *Sources) unusable(w http.ResponseWriter, r *http.Request, provider, name string, err error) {
 	s.answer(w, r, provider, Outcome{}, fmt.Errorf("prove source %s: %w", name, err))
-	return nil, nil, false
 }
 
 func inVaultsWords(alerts []source.Alert) []vault.SourceAlert {
