@@ -237,6 +237,10 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
+	keys, err := s.dir.linkKey()
+	if err != nil {
+		return err
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
@@ -253,6 +257,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
+			PublicURL:       s.apiURL,
+			LinkKeys:        keys,
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()
@@ -288,6 +294,8 @@ func (s *stack) addresses() settings.Values {
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,
 		settings.APIURL:          s.apiURL,
+		settings.PublicURL:       s.apiURL,
+		settings.LinkKeyFile:     s.dir.file("link-key"),
 		settings.InboxURL:        s.inbox.HTTPURL(),
 	}
 }
