@@ -48,8 +48,12 @@ func (p *parts) links() (*activities.Links, error) {
 		return nil, err
 	}
 	keys, err := p.config.linkKeys()
-	if err != nil || public == nil || !keys.Usable() {
+	if err != nil {
 		return nil, err
+	}
+	if public == nil || !keys.Usable() {
+		p.log.Info("mails have no links that answer them", "set", settings.PublicURL+" and "+settings.LinkKeyFile)
+		return nil, nil
 	}
 	return &activities.Links{PublicURL: public, Keys: keys}, nil
 }

@@ -102,6 +102,7 @@ func (a *app) root() *cobra.Command {
 		a.statementCommand(),
 		a.anomalyCommand(),
 		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
+		a.sourceCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only
