@@ -151,3 +151,57 @@ func TestAnswerAlert_RecordsHowTheActorWasVerified(t *testing.T) {
 		t.Error("nobody resolved it")
 	}
 }
+
+func TestInbound_TheWorkersRoleMayTakeInAndSayNothingAboutWhoMaySend(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.source(nil)
+	_, address := f.loginAs("onevault_worker")
+	f.store = f.open(address)
+	outcomes := f.takeIn(outside("Up", "fp", "firing"))
+	a, err := f.store.FindAlert(t.Context(), outcomes[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := f.store.AnswerAlert(t.Context(), a, alert.StatusAcknowledged, "dana", "", "slack:U123 (verified)"); !changed || err != nil {
+		t.Errorf("answer: %v %v", changed, err)
+	}
+	if got := f.tookIn(outside("Up", "fp", "resolved")); got != "RESOLVED" {
+		t.Errorf("end: %s", got)
+	}
+	f.claim("1", "ack")
+	if err := f.store.SettleReceipt(t.Context(), "slack", "1", 200, json.RawMessage(`{}`)); err != nil {
+		t.Error(err)
+	}
+	f.claim("2", "ack")
+	if err := f.store.ReleaseReceipt(t.Context(), "slack", "2"); err != nil {
+		t.Error(err)
+	}
+	if err := f.store.RecordInboundRefusals(t.Context(), []vault.InboundRefusals{{Provider: "slack", Reason: "SIGNATURE", Count: 1, First: a.TriggeredAt, Last: a.TriggeredAt}}); err != nil {
+		t.Error(err)
+	}
+	// A worker that was taken over must not let in whom it likes.
+	if _, err := f.store.Pool().Exec(t.Context(), "INSERT INTO monitoring.alert_source_s SELECT * FROM monitoring.alert_source_s"); code(err) != "42501" {
+		t.Errorf("the worker may write sources: %v", err)
+	}
+}
+
+func TestInbound_TheOperatorsRoleSetsSourcesAndAnswersForNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.source(nil)
+	id := f.takeIn(outside("Up", "fp", "firing"))[0].ID
+	_, address := f.loginAs("onevault_operator")
+	f.store = f.open(address)
+	f.source(func(s *vault.Source) { s.Description = "another" })
+	a, err := f.store.FindAlert(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.AnswerAlert(t.Context(), a, alert.StatusAcknowledged, "dana", "", "slack:U123 (verified)"); err == nil {
+		t.Error("an operator may record that somebody else was verified")
+	}
+	if _, err := f.store.TakeIn(t.Context(), "prometheus", []vault.SourceAlert{outside("Up", "other", "firing")}, ofPrometheus); err == nil {
+		t.Error("an operator may open alerts in a source's name")
+	}
+}
