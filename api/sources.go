@@ -18,10 +18,12 @@ import (
 )
 
 const (
-	// sourceBody holds some 2,000 alerts of Alertmanager with their labels.
+	// sourceBody holds a thousand alerts of Alertmanager with many labels.
 	sourceBody = 4 << 20
 	// minToken is how long what proves a source has to be: shorter can be guessed.
 	minToken = 16
+	// takeTimeout is how long a storm may take on a busy vault; what was taken in by then stays taken in.
+	takeTimeout = 2 * time.Minute
 	// maxWebhookID is what a receipt's column holds.
 	maxWebhookID = 200
 )
@@ -51,7 +53,7 @@ type readFunc func(name string, body []byte) ([]source.Alert, error)
 func (s *Sources) readAlertmanager(name string, body []byte) ([]source.Alert, error) {
 	alerts, truncated, err := source.ParseAlertmanager(body, s.Now())
 	if truncated > 0 {
-		s.Log.Warn("a source left out alerts: raise max_alerts of its webhook_config, at most to 2000", "source", name, "left_out", truncated)
+		s.Log.Warn("a source left out alerts: raise max_alerts of its webhook_config, at most to 1000", "source", name, "left_out", truncated)
 	}
 	return alerts, err
 }
@@ -78,6 +80,9 @@ func (s *Sources) take(read readFunc) http.Handler {
 			s.Inbound.Refuse(w, r, Refusal{Provider: provider, Reason: ReasonMalformed, Status: http.StatusBadRequest, Say: err.Error(), Detail: "the source is proved, and its body cannot be meant"})
 			return
 		}
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(takeTimeout)); err != nil {
+			s.Log.Warn("the time to answer a source is not extended", "source", src.Name, "error", err)
+		}
 		work := func(ctx context.Context) (Outcome, error) {
 			outcomes, err := s.Vault.TakeIn(ctx, src.Name, inVaultsWords(alerts), "source:"+src.Name+" (verified)")
 			return Outcome{Status: http.StatusOK, Body: taken{outcomes}}, err
@@ -92,7 +97,7 @@ func (s *Sources) take(read readFunc) http.Handler {
 	})
 }
 
-// answer says what came of it. 503 has the source send it again: nothing was taken in.
+// answer says what came of it. 503 has the source send it again, which is harmless.
 func (s *Sources) answer(w http.ResponseWriter, r *http.Request, provider string, out Outcome, err error) {
 	switch {
 	case err == nil:

@@ -20,7 +20,7 @@ import (
 
 const (
 	// MaxAlerts bounds one request; Alertmanager's max_alerts keeps it below.
-	MaxAlerts = 2000
+	MaxAlerts = 1000
 
 	maxName   = 200
 	maxReason = 600

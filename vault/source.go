@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -116,9 +117,26 @@ type SourceOutcome struct {
 	Definition  string `json:"definition"`
 }
 
-// TakeIn opens and ends alerts as a source says, all or nothing; the outbox wakes their workflows. What was
-// taken in before changes nothing.
+// takenAtOnce is how many alerts of a request one transaction takes in: a storm holds no lock for long, and
+// each step of it ends within the timeout of a statement on a busy server, too.
+const takenAtOnce = 100
+
+// TakeIn opens and ends alerts as a source says, by hundreds, each of them all or nothing; the outbox wakes
+// their workflows. What was taken in before changes nothing: after an error the same request goes on where
+// it ended.
 func (s *Store) TakeIn(ctx context.Context, source string, alerts []SourceAlert, via string) ([]SourceOutcome, error) {
+	outcomes := make([]SourceOutcome, 0, len(alerts))
+	for some := range slices.Chunk(alerts, takenAtOnce) {
+		taken, err := s.takeIn(ctx, source, some, via)
+		if err != nil {
+			return nil, err
+		}
+		outcomes = append(outcomes, taken...)
+	}
+	return outcomes, nil
+}
+
+func (s *Store) takeIn(ctx context.Context, source string, alerts []SourceAlert, via string) ([]SourceOutcome, error) {
 	list, err := all(ctx, s, func(row pgx.CollectableRow) (SourceOutcome, error) {
 		var o SourceOutcome
 		err := row.Scan(&o.Fingerprint, &o.Name, &o.Outcome, &o.ID, &o.Definition)

@@ -238,3 +238,28 @@ func TestPutSource_TheSameAgainIsNoChangeAndARemovedOneIsRefused(t *testing.T) {
 func shortHash(name string) string {
 	return hexOf(name)[:8]
 }
+
+func TestTakeIn_GoesOnWhereItEnded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.source(nil)
+	var storm []vault.SourceAlert
+	for i := range 101 {
+		storm = append(storm, outside("Up", "fp "+string(rune('A'+i)), "firing"))
+	}
+	storm[100].Severity = "UNHEARD_OF"
+	if _, err := f.store.TakeIn(t.Context(), "prometheus", storm, ofPrometheus); err == nil {
+		t.Fatal("a severity that there is not was taken in")
+	}
+	storm[100].Severity = "HIGH"
+	counts := map[string]int{}
+	for i, o := range f.takeIn(storm...) {
+		counts[o.Outcome]++
+		if o.Fingerprint != storm[i].Fingerprint {
+			t.Fatalf("outcome %d is about another alert", i)
+		}
+	}
+	if counts["HELD"] != 100 || counts["OPENED"] != 1 {
+		t.Errorf("the second time: %v", counts)
+	}
+}
