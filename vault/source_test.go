@@ -244,7 +244,7 @@ func TestTakeIn_GoesOnWhereItEnded(t *testing.T) {
 	f := newFixture(t)
 	f.source(nil)
 	var storm []vault.SourceAlert
-	for i := range 101 {
+	for i := range 101 { // among them fingerprints that differ in nothing but their case
 		storm = append(storm, outside("Up", "fp "+string(rune('A'+i)), "firing"))
 	}
 	storm[100].Severity = "UNHEARD_OF"

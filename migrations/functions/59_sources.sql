@@ -236,7 +236,9 @@ BEGIN
     definition_key := v_key.definition_key;
     SELECT * INTO v_version FROM monitoring.alert_definition_s d
      WHERE d.alert_definition_hk = util.hash_binary(definition_key) AND d.load_end_date IS NULL;
-    v_bk := util.bk('ALERT', v_target, definition_key, 'SYSTEM', to_char(v_starts AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'), p_alert ->> 'fingerprint');
+    -- Keys do not regard case, fingerprints of other systems may.
+    v_bk := util.bk('ALERT', v_target, definition_key, 'SYSTEM', to_char(v_starts AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'),
+                    left(encode(sha256(convert_to(p_alert ->> 'fingerprint', 'UTF8')), 'hex'), 32));
     v_hk := util.hash_binary(v_bk);
 
     -- The same series under another severity is the same alert to its source, and two here: each has its own routing.
