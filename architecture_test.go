@@ -39,7 +39,7 @@ const (
 //	cmd -> worker -> api -> command -> workflows -> activities -> effects
 //	                                        \-> pure
 var (
-	pure    = []string{"alert", "anomaly", "backtest", "oncall", "incident", "forecast", "report", "digest"}
+	pure    = []string{"alert", "anomaly", "backtest", "oncall", "incident", "forecast", "report", "digest", "link", "source"}
 	effects = []string{"vault", "archive", "collect", "notify", "pgserver", "inbox", "evidence"}
 
 	// above names the layers over effects and pure, lowest first.

@@ -38,6 +38,8 @@ type Notifications struct {
 	// UIURL is the base of the Temporal UI for links in messages; empty leaves them out.
 	UIURL     string
 	Namespace string
+	// Links answer a mail by a press; nil: mails have none.
+	Links *Links
 }
 
 // SendNotificationInput is one attempt at one delivery: a message to one recipient of one channel.
@@ -95,7 +97,10 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	message := in.Message
 	message.PossibleDuplicate = out.PossibleDuplicate
 	message.UIURL = n.uiLink(message.WorkflowID)
-	out.Receipt = n.send(ctx, in, message)
+	if message.Answers, err = n.Links.answers(in); err != nil { // a mail without links is better than none
+		n.Log.WarnContext(ctx, "links left out of a message", "channel", in.Channel.Key, "error", err)
+	}
+	out.Receipt = withoutAnswers(n.send(ctx, in, message), message)
 	out.Final = isFinal(in, out.Receipt.Class)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 

@@ -80,8 +80,12 @@ const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 // ShortID is what people type for the alert with this business key: A-7F3K, the first 20 bits of its
 // hash key. The vault's function monitoring.alert_short_id gives the same.
 func ShortID(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	bits := uint32(sum[0])<<16 | uint32(sum[1])<<8 | uint32(sum[2])
+	return ShortIDOf(sha256.Sum256([]byte(key)))
+}
+
+// ShortIDOf is ShortID of an alert that is known by its hash key.
+func ShortIDOf(hashKey [sha256.Size]byte) string {
+	bits := uint32(hashKey[0])<<16 | uint32(hashKey[1])<<8 | uint32(hashKey[2])
 	var code [4]byte
 	for i := range code {
 		code[i] = crockford[bits>>(19-5*i)&31]

@@ -1,6 +1,7 @@
 // Package api is what others may ask the worker over HTTP: is it alive, is it ready, what does it
-// measure. It owns the listener, the routes and their limits. It refuses to call out, to decide
-// anything about alerts, and to use the process-wide default mux or metrics registry.
+// measure; and what they may tell it: answers to alerts, and alerts of other systems. It owns the listeners,
+// the routes, their limits, and the proof of who sends. It refuses to call out, to decide anything about
+// alerts, and to use the process-wide default mux or metrics registry.
 package api
 
 import (
@@ -33,22 +34,29 @@ type Config struct {
 	// Checks are the conditions of readiness by name, e.g. "vault", "temporal", "worker". Each returns
 	// within its context and its error is shown to whoever asks /readyz: it must hold no secret.
 	Checks map[string]func(context.Context) error
+	// Inbound answers every other path, here or, when InboundAddr is not empty, on an address of its own,
+	// so that health and metrics need not be shown to the world. nil: there are no other paths.
+	Inbound     *Inbound
+	InboundAddr string
 	// Registry is served at /metrics; nil is a NewRegistry.
 	Registry *prometheus.Registry
-	// Inbound are the handlers of what others send, by http.ServeMux's patterns such as "POST /slack/interactivity".
-	// Each bounds its bodies and proves its senders itself.
-	Inbound map[string]http.Handler
 	// Log receives what goes wrong while serving; nil is slog.Default.
 	Log *slog.Logger
 }
 
-// Server answers on one address from New until Serve returns.
+// Server answers on its addresses from New until Serve returns.
 type Server struct {
+	bound   []bound
+	inbound *Inbound
+}
+
+// bound is one address and what answers there.
+type bound struct {
 	listener net.Listener
 	http     *http.Server
 }
 
-// New takes the address, so that a port in use is known before anything else starts. The error then
+// New takes the addresses, so that a port in use is known before anything else starts. The error then
 // names the address and the remedy. A Server that is never served is given back with Close.
 func New(cfg Config) (*Server, error) {
 	log := cfg.Log
@@ -59,30 +67,47 @@ func New(cfg Config) (*Server, error) {
 	if registry == nil {
 		registry = NewRegistry()
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
-	if err != nil {
-		return nil, listenError(cfg.Addr, err)
+	own := routes(cfg.Checks, registry, log)
+	s := &Server{inbound: cfg.Inbound}
+	if cfg.Inbound != nil && cfg.InboundAddr == "" {
+		cfg.Inbound.joinTo(own)
 	}
-	return &Server{listener: listener, http: &http.Server{
-		Handler:           routes(cfg, registry, log),
+	if err := s.listen(cfg.Addr, "health and metrics", own, log); err != nil {
+		return nil, err
+	}
+	if cfg.Inbound != nil && cfg.InboundAddr != "" {
+		mux := http.NewServeMux()
+		cfg.Inbound.joinTo(mux)
+		if err := s.listen(cfg.InboundAddr, "requests from outside", mux, log); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) listen(addr, purpose string, handler http.Handler, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return listenError(addr, purpose, err)
+	}
+	s.bound = append(s.bound, bound{listener: listener, http: &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}}, nil
+	}})
+	return nil
 }
 
-func routes(cfg Config, registry *prometheus.Registry, log *slog.Logger) http.Handler {
-	own := http.NewServeMux()
-	own.HandleFunc("GET /healthz", alive)
-	own.Handle("GET /readyz", newReadiness(cfg.Checks, log))
-	own.Handle("GET /metrics", metricsHandler(registry, log))
+func routes(checks map[string]func(context.Context) error, registry *prometheus.Registry, log *slog.Logger) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/", http.MaxBytesHandler(own, maxBodyBytes))
-	for pattern, handler := range cfg.Inbound {
-		mux.Handle(pattern, handler)
+	for pattern, handler := range map[string]http.Handler{
+		"GET /healthz": http.HandlerFunc(alive), "GET /readyz": newReadiness(checks, log), "GET /metrics": metricsHandler(registry, log),
+	} {
+		mux.Handle(pattern, http.MaxBytesHandler(handler, maxBodyBytes))
 	}
 	return mux
 }
@@ -94,49 +119,80 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-func listenError(addr string, err error) error {
+func listenError(addr, purpose string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen on %s for health and metrics: the port is in use; end the process that holds it or choose another port: %w", addr, err)
+		return fmt.Errorf("listen on %s for %s: the port is in use; end the process that holds it or choose another port: %w", addr, purpose, err)
 	}
-	return fmt.Errorf("listen on %s for health and metrics: %w", addr, err)
+	return fmt.Errorf("listen on %s for %s: %w", addr, purpose, err)
 }
 
-// Addr is the address that New took, with the port that was picked.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+// Addr is the address that New took for health and metrics, with the port that was picked.
+func (s *Server) Addr() string { return s.bound[0].listener.Addr().String() }
+
+// InboundAddr is the address that New took for requests from outside.
+func (s *Server) InboundAddr() string { return s.bound[len(s.bound)-1].listener.Addr().String() }
 
 // Serve answers until ctx ends, then lets running requests finish for at most five seconds. It returns
 // nil after such an end, and the reason when serving stopped by itself. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve health and metrics on %s: %w", s.Addr(), err)
-	case <-ctx.Done():
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	recorded := make(chan struct{})
+	go func() {
+		defer close(recorded)
+		if s.inbound != nil {
+			s.inbound.Run(ctx)
+		}
+	}()
+	ended := make(chan error, len(s.bound))
+	for _, b := range s.bound {
+		go func() {
+			defer end() // one that stops by itself ends the other
+			ended <- b.serve(ctx)
+		}()
 	}
-	return s.shutdown(ctx, served)
+	var errs []error
+	for range s.bound {
+		errs = append(errs, <-ended)
+	}
+	<-recorded
+	return errors.Join(errs...)
 }
 
-func (s *Server) shutdown(ctx context.Context, served <-chan error) error {
+func (b bound) serve(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- b.http.Serve(b.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", b.listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	return b.shutdown(ctx, served)
+}
+
+func (b bound) shutdown(ctx context.Context, served <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err := s.http.Shutdown(ctx)
+	err := b.http.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(err, s.http.Close())
+		err = errors.Join(err, b.http.Close())
 	}
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
 	if err != nil {
-		return fmt.Errorf("end health and metrics on %s: %w", s.Addr(), err)
+		return fmt.Errorf("end serving %s: %w", b.listener.Addr(), err)
 	}
 	return nil
 }
 
-// Close gives the address back when Serve was never called.
+// Close gives the addresses back when Serve was never called.
 func (s *Server) Close() error {
-	if err := s.listener.Close(); err != nil {
-		return fmt.Errorf("close health and metrics on %s: %w", s.Addr(), err)
+	var errs []error
+	for _, b := range s.bound {
+		if err := b.listener.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", b.listener.Addr(), err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -118,7 +118,7 @@ func Unresolved(reason string) bool { return unresolved.MatchString(reason) }
 func (a Address) config(secrets Secrets) (*pgx.ConnConfig, error) {
 	whole := a.URL
 	if whole == "" {
-		text, err := secrets.read("url", a.URLEnv, a.URLFile)
+		text, err := secrets.Read("url", a.URLEnv, a.URLFile)
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +137,13 @@ func (a Address) config(secrets Secrets) (*pgx.ConnConfig, error) {
 	// The parser takes the worker's own PGPASSWORD or .pgpass where an address has no password.
 	config.Password = ""
 	if a.PasswordEnv != "" || a.PasswordFile != "" {
-		config.Password, err = secrets.read("password", a.PasswordEnv, a.PasswordFile)
+		config.Password, err = secrets.Read("password", a.PasswordEnv, a.PasswordFile)
 	}
 	return config, err
 }
 
-// read returns a secret of one line, or an error that names the field and the remedy.
-func (s Secrets) read(field, variable, file string) (string, error) {
+// Read returns a secret of one line, from a variable or a file, or an error that names the field and the remedy.
+func (s Secrets) Read(field, variable, file string) (string, error) {
 	if variable == "" {
 		text, err := s.readFile(file)
 		if err != nil {

@@ -163,7 +163,7 @@ func (e *email) send(ctx context.Context, recipient string, m Message) Receipt {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	receipt := e.deliver(ctx, letter)
-	receipt.Content = clip(text)
+	receipt.Content = clip(m.HideAnswers(text))
 	if receipt.Class == Accepted {
 		receipt.ExternalID = strings.Trim(letter.GetMessageID(), "<>")
 	}

@@ -48,6 +48,7 @@ type page struct {
 	Listed  []listedAlert // of a batch, the worst first
 	Hidden  int           // how many more there are
 	Command string        // to acknowledge; empty when nothing is to be acknowledged
+	Answers []Answer      // buttons that answer
 	Links   []link
 	Runbook string   // what to look at and to do, for who is woken; empty when nothing was written
 	Hints   []string // test and duplicate notes
@@ -80,6 +81,7 @@ func newPage(m Message) page {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
 	p.Runbook = runbook(m)
+	p.Answers = m.Answers
 	p.Links = links(m)
 	p.Hints = hints(m)
 	return m.words.apply(p, m)

@@ -72,6 +72,9 @@ type Message struct {
 	Prior string `json:"prior,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+	// Answers are links of this one recipient, made when the message is sent. Whoever has them can follow
+	// them, so they are in no copy of the message.
+	Answers []Answer `json:"-"`
 
 	words *wording // the channel's own; nil: ours
 }

@@ -18,17 +18,25 @@ const (
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"
 	SecretsDir        = "ONEVAULT_SECRETS_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
+	InboundAddr       = "ONEVAULT_INBOUND_ADDR"
+	PublicURL         = "ONEVAULT_PUBLIC_URL"
+	TrustedProxies    = "ONEVAULT_TRUSTED_PROXIES"
+	LinkKey           = "ONEVAULT_LINK_KEY"
+	LinkKeyFile       = "ONEVAULT_LINK_KEY_FILE"
 	Actor             = "ONEVAULT_ACTOR"
 )
 
-// ParseCIDRs reads networks separated by commas or spaces: 10.20.0.0/16, ::1/128. A bare address is the
-// network of that one address.
-func ParseCIDRs(text string) ([]netip.Prefix, error) {
+// ParseCIDRs reads the networks of AllowedCIDRs; see ParseNetworks.
+func ParseCIDRs(text string) ([]netip.Prefix, error) { return ParseNetworks(AllowedCIDRs, text) }
+
+// ParseNetworks reads networks separated by commas or spaces: 10.20.0.0/16, ::1/128. A bare address is the
+// network of that one address. The error names the variable.
+func ParseNetworks(variable, text string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		network, err := parseCIDR(part)
 		if err != nil {
-			return nil, fmt.Errorf("%s holds %q: write networks like 10.20.0.0/16, separated by commas", AllowedCIDRs, part)
+			return nil, fmt.Errorf("%s holds %q: write networks like 10.20.0.0/16, separated by commas", variable, part)
 		}
 		networks = append(networks, network.Masked())
 	}

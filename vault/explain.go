@@ -39,7 +39,7 @@ type Verdict struct {
 
 // AlertExplanation is why an alert fired, and what came of it.
 type AlertExplanation struct {
-	Evidence     string `json:"evidence"` // EVALUATION, TRIGGER_DETAILS (a copy of it), WORKER, NONE
+	Evidence     string `json:"evidence"` // EVALUATION, TRIGGER_DETAILS (a copy of it), WORKER, SOURCE, NONE
 	Note         string `json:"note,omitempty"`
 	Disagreement string `json:"disagreement,omitempty"`
 	Verdict
@@ -121,7 +121,7 @@ type DefinitionExplanation struct {
 	Target string `json:"target,omitempty"` // empty: it was never looked at
 	Tenant string `json:"tenant,omitempty"`
 	// State is FIRING, NOT_MET, PENDING, DUE, SUPPRESSED, NO_DATA, ERROR, DISABLED, WORKER (decided by the
-	// worker itself) or NOBODY_LOOKED (three looks or more are missing: that there is no alert means nothing).
+	// worker itself), SOURCE (by the one that sends its alerts) or NOBODY_LOOKED (three looks or more are missing: that there is no alert means nothing).
 	State          string    `json:"state"`
 	Enabled        bool      `json:"enabled"`
 	CurrentVersion time.Time `json:"current_version"`

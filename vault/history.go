@@ -158,8 +158,11 @@ func (e *NoHistoryError) Error() string { return "definition " + e.Key + ": " + 
 
 // Looks repeats the looks of a definition at a target, in the order of their time.
 func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firing Firing) ([]backtest.Look, error) {
-	if d.Source == "worker" {
+	switch d.Source {
+	case "worker":
 		return nil, &NoHistoryError{d.Key, "the worker decides it by itself: the vault keeps nothing that it could be tried on"}
+	case "external":
+		return nil, &NoHistoryError{d.Key, "its source decides it, outside: the vault keeps nothing that it could be tried on"}
 	}
 	names, err := h.Names(ctx, d)
 	if err != nil {

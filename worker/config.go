@@ -6,13 +6,13 @@ package worker
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"time"
 
 	"onevault/activities"
 	"onevault/collect"
+	"onevault/link"
 	"onevault/settings"
 	"onevault/workflows"
 )
@@ -37,11 +37,15 @@ type Config struct {
 	SecretsDir   string         // files of the targets' secrets, beside collect.DefaultSecretsDirs; empty: only those
 	ControlsDir  string         // *.sql files of compliance controls beside the built-in ones; empty: none
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
+	InboundAddr  string         // host:port of what others tell us, where that is another one; empty: APIAddr
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
-	PublicURL    *url.URL       // where providers reach the API's inbound side; nil: they cannot, and nothing says they could
 
 	Slack SlackConfig // what is pressed in Slack; zero: nobody listens
+
+	PublicURL      string         // under which others reach the API; empty: they cannot, and nothing says they could
+	TrustedProxies []netip.Prefix // those that may say for whom they ask
+	LinkKeys       string         // that sign such links, see link.ParseKeys; empty: none
 
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
@@ -99,5 +103,26 @@ func (c Config) Validate() error {
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err
 	}
+	if _, err := settings.ParsePublicURL(c.PublicURL, c.AllowedCIDRs); err != nil {
+		return err
+	}
+	if _, err := c.linkKeys(); err != nil {
+		return err
+	}
+	if c.InboundAddr != "" && c.APIAddr == "" {
+		return fmt.Errorf("%s is set and %s is not: set both, or %s alone", settings.InboundAddr, settings.APIAddr, settings.APIAddr)
+	}
 	return c.Slack.validate(c.APIAddr)
+}
+
+// linkKeys are the zero value where none are set.
+func (c Config) linkKeys() (link.Keys, error) {
+	if c.LinkKeys == "" {
+		return link.Keys{}, nil
+	}
+	keys, err := link.ParseKeys(c.LinkKeys)
+	if err != nil {
+		return link.Keys{}, fmt.Errorf("%s or %s: %w", settings.LinkKey, settings.LinkKeyFile, err)
+	}
+	return keys, nil
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 
 	"onevault/alert"
+	"onevault/api"
 	"onevault/command"
 	"onevault/settings"
 	"onevault/slackapp"
@@ -75,7 +75,7 @@ func (p *parts) openSlack(ctx context.Context) (stop func(), err error) {
 		if err != nil {
 			return nil, err
 		}
-		p.inbound = map[string]http.Handler{"POST /slack/interactivity": handler}
+		p.pressed = []api.Route{{Pattern: "POST /slack/interactivity", Provider: slackapp.Provider, MaxBody: slackapp.MaxBody, Handler: handler}}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})

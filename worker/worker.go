@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"onevault/collect"
 	"onevault/migrations"
 	"onevault/notify"
+	"onevault/settings"
 	"onevault/vault"
 	"onevault/workflows"
 )
@@ -43,7 +43,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
-	inbound   map[string]http.Handler // what the API serves to others, by pattern
+	pressed   []api.Route // where Slack sends what is pressed; empty: nowhere
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -75,7 +75,10 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := p.prepareCluster(ctx); err != nil {
 		return ignoreStop(ctx, err)
 	}
-	w := p.register()
+	w, err := p.register()
+	if err != nil {
+		return err
+	}
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
@@ -185,9 +188,17 @@ func identity() string {
 	return fmt.Sprintf("onevault@%s:%d", host, os.Getpid())
 }
 
-func (p *parts) register() sdkworker.Worker {
+func (p *parts) register() (sdkworker.Worker, error) {
+	links, err := p.links()
+	if err != nil {
+		return nil, err
+	}
+	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
+	if err != nil {
+		return nil, err
+	}
 	directory := &activities.Directory{Vault: p.store, Options: notify.Options{
-		Allow: p.config.AllowedCIDRs, PublicURL: p.config.PublicURL, Pace: notify.NewPace(),
+		Allow: p.config.AllowedCIDRs, PublicURL: public, Pace: notify.NewPace(),
 	}}
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
@@ -221,7 +232,7 @@ func (p *parts) register() sdkworker.Worker {
 		p.alerts,
 		p.incidents,
 		p.silences,
-		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace},
+		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
@@ -229,7 +240,7 @@ func (p *parts) register() sdkworker.Worker {
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}
-	return w
+	return w, nil
 }
 
 // retention archives below the directory that is set, as the host that it runs on.
@@ -255,7 +266,11 @@ func (p *parts) serveAPI() (stop func(), err error) {
 	}
 	registry := api.NewRegistry()
 	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
-	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Inbound: p.inbound, Checks: map[string]func(context.Context) error{
+	inbound, err := p.inbound(registry)
+	if err != nil {
+		return nil, err
+	}
+	server, err := api.New(api.Config{Addr: p.config.APIAddr, InboundAddr: p.config.InboundAddr, Inbound: inbound, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
 		"worker":   p.checkPollers,

@@ -131,21 +131,27 @@ func (d *dataDir) close() error {
 	return err
 }
 
-// webhookSecret is the secret that signs the development webhook: made once, kept for its owner only.
-func (d *dataDir) webhookSecret() (string, error) {
-	path := d.file("webhook-secret")
+// webhookSecret is the secret that signs the development webhook.
+func (d *dataDir) webhookSecret() (string, error) { return d.secret("webhook-secret", "whsec_") }
+
+// linkKey is the key that signs the links of the development mails.
+func (d *dataDir) linkKey() (string, error) { return d.secret("link-key", "") }
+
+// secret is made once, and kept for its owner only.
+func (d *dataDir) secret(name, prefix string) (string, error) {
+	path := d.file(name)
 	text, err := os.ReadFile(path)
 	if err == nil {
 		return strings.TrimSpace(string(text)), nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read the webhook secret: %w", err)
+		return "", fmt.Errorf("read the %s: %w", name, err)
 	}
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	secret := "whsec_" + base64.StdEncoding.EncodeToString(key)
+	secret := prefix + base64.StdEncoding.EncodeToString(key)
 	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the webhook secret: %w", err)
+		return "", fmt.Errorf("keep the %s: %w", name, err)
 	}
 	return secret, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -250,6 +249,10 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
+	keys, err := s.dir.linkKey()
+	if err != nil {
+		return err
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
@@ -266,7 +269,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
-			PublicURL:       &url.URL{Scheme: "http", Host: api},
+			PublicURL:       s.apiURL,
+			LinkKeys:        keys,
 			Slack:           s.slackConfig(),
 			OnReady:         func() { close(ready) },
 		}, s.log)
@@ -309,12 +313,13 @@ func (s *stack) addresses() settings.Values {
 		webhookSecretVariable:    os.Getenv(webhookSecretVariable),
 		twilioTokenVariable:      os.Getenv(twilioTokenVariable),
 		pagerKeyVariable:         os.Getenv(pagerKeyVariable),
-		settings.PublicURL:       s.apiURL,
 		slackTokenVariable:       s.slack.Token,
 		settings.DatabaseURL:     s.databaseURL,
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,
 		settings.APIURL:          s.apiURL,
+		settings.PublicURL:       s.apiURL,
+		settings.LinkKeyFile:     s.dir.file("link-key"),
 		settings.InboxURL:        s.inbox.HTTPURL(),
 
 		settings.SlackSigningSecret: s.slack.SigningSecret,

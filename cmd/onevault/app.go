@@ -103,6 +103,7 @@ func (a *app) root() *cobra.Command {
 		a.anomalyCommand(),
 		a.policyCommand(), a.routeCommand(),
 		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
+		a.sourceCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		toCompletions(output.Formats()), cobra.ShellCompDirectiveNoFileComp)) // fails for an unknown flag only

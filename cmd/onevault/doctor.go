@@ -39,7 +39,7 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 }
 
 func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
-	findings := []doctor.Finding{a.examineSettings()}
+	findings := []doctor.Finding{a.examineSettings(), a.examineLinks()}
 	var schedules []string
 	if store, err := a.vault(ctx); err != nil {
 		findings = append(findings, a.finding("vault", err))
@@ -87,6 +87,17 @@ func (a *app) examineSettings() doctor.Finding {
 		return a.finding("settings", err)
 	}
 	return finding
+}
+
+// examineLinks looks whether mails can be answered by a press.
+func (a *app) examineLinks() doctor.Finding {
+	allowed, err := settings.ParseCIDRs(a.values.Get(settings.AllowedCIDRs))
+	if err != nil {
+		return a.finding("links", err)
+	}
+	return doctor.Inbound(doctor.InboundSettings{
+		PublicURL: a.values.Get(settings.PublicURL), LinkKey: a.values.Get(settings.LinkKey), LinkKeyFile: a.values.Get(settings.LinkKeyFile), AllowedCIDRs: allowed,
+	})
 }
 
 const (

@@ -128,6 +128,8 @@ func firedBecause(now time.Time, l vault.ListedAlert, e vault.AlertExplanation) 
 	switch e.Evidence {
 	case "WORKER":
 		return did + ": " + e.Note + ". " + e.Reason
+	case "SOURCE":
+		return did + ": " + e.Note + ". " + e.Reason
 	case "NONE":
 		return "It was opened " + when + "; " + e.Note + ". It cannot be evaluated again."
 	}
@@ -372,6 +374,8 @@ func verdictCell(now time.Time, e vault.DefinitionExplanation) output.Cell {
 		return output.Cell{Text: fmt.Sprintf("it fires: %s is %s since %s", e.Alert, e.AlertState, output.Moment(e.AlertSince)), Style: output.Bad}
 	case "WORKER":
 		return output.Text("the worker decides it by itself, when the vault cannot be used; it is not evaluated here")
+	case "SOURCE":
+		return output.Text("its source decides it, outside; it is not evaluated here")
 	case "DISABLED":
 		return output.Cell{Text: "nobody looks: the definition is disabled", Style: output.Fair}
 	case "NOBODY_LOOKED":

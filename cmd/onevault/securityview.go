@@ -76,6 +76,8 @@ func whatHappened(e vault.SecurityEvent) string {
 		return parts["failures"] + " failures, " + parts["addresses"] + " addresses"
 	case parts["failures"] != "":
 		return parts["failures"] + " failures"
+	case parts["provider"] != "" && parts["reason"] != "":
+		return parts["provider"] + ": " + parts["reason"] + ", " + parts["count"] + " times"
 	case parts["where"] != "":
 		return parts["where"] + ", objects changed: " + parts["objects"]
 	}

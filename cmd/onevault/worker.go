@@ -17,14 +17,18 @@ func (a *app) workerCommand() *cobra.Command {
 		collectEvery  string
 		evaluateEvery string
 		allowedCIDRs  string
-		publicURL     string
+		proxies       string
+		linkKeyFile   string
 	)
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Run the worker: collect, evaluate, and see alerts through; SIGTERM ends it in order",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs, publicURL); err != nil {
+			if err := a.fillInboundConfig(&config, proxies, linkKeyFile); err != nil {
+				return err
+			}
+			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs); err != nil {
 				return err
 			}
 			return worker.Run(cmd.Context(), config, a.logger())
@@ -40,13 +44,16 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.StringVar(&config.ControlsDir, "controls-dir", "", "compliance controls of your own, *.sql (default $"+settings.ControlsDir+" or none)")
 	flags.StringVar(&config.SecretsDir, "secrets-dir", "", "where files of the targets' secrets may lie (default $"+settings.SecretsDir+"; always /run/secrets and /etc/onevault)")
 	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
+	flags.StringVar(&config.InboundAddr, "inbound-addr", "", "where to take what others send, links and alerts (default $"+settings.InboundAddr+" or as --api-addr)")
+	flags.StringVar(&config.PublicURL, "public-url", "", "the address under which others reach it (default $"+settings.PublicURL+"; without one mails have no links that answer, and providers are asked for no callback)")
+	flags.StringVar(&proxies, "trusted-proxies", "", "networks of the proxies before it, whose X-Forwarded-For counts (default $"+settings.TrustedProxies+" or none)")
+	flags.StringVar(&linkKeyFile, "link-key-file", "", "file of the keys that sign such links (default $"+settings.LinkKeyFile+", else $"+settings.LinkKey+")")
 	flags.StringVar(&config.UIURL, "ui-url", "", "base of the Temporal UI, for links in messages (default $"+settings.UIURL+")")
-	flags.StringVar(&publicURL, "public-url", "", "where providers reach the API from outside (default $"+settings.PublicURL+"; without one no callback is asked for)")
 	return cmd
 }
 
 // fillWorkerConfig puts flags over variables over defaults.
-func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEvery, allowedCIDRs, publicURL string) error {
+func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEvery, allowedCIDRs string) error {
 	var err error
 	if config.DatabaseURL, err = a.vaultURL(); err != nil {
 		return err
@@ -68,9 +75,6 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	}
 	config.Timezone = a.setting(config.Timezone, settings.Timezone)
 	if config.AllowedCIDRs, err = settings.ParseCIDRs(a.setting(allowedCIDRs, settings.AllowedCIDRs)); err != nil {
-		return usage(err)
-	}
-	if config.PublicURL, err = settings.ParsePublicURL(a.setting(publicURL, settings.PublicURL), config.AllowedCIDRs); err != nil {
 		return usage(err)
 	}
 	if config.Slack, err = a.slackConfig(); err != nil {
@@ -95,6 +99,24 @@ func (a *app) slackConfig() (config worker.SlackConfig, err error) {
 	}
 	config.People, err = settings.ParseSlackPeople(a.values.Get(settings.SlackPeople))
 	return config, err
+}
+
+// fillInboundConfig is about what others send.
+func (a *app) fillInboundConfig(config *worker.Config, proxies, linkKeyFile string) error {
+	var err error
+	config.InboundAddr = a.setting(config.InboundAddr, settings.InboundAddr)
+	config.PublicURL = a.setting(config.PublicURL, settings.PublicURL)
+	if config.TrustedProxies, err = settings.ParseNetworks(settings.TrustedProxies, a.setting(proxies, settings.TrustedProxies)); err != nil {
+		return usage(err)
+	}
+	key := a.values.Get(settings.LinkKey)
+	if linkKeyFile != "" {
+		key = "" // the flag decides
+	}
+	if config.LinkKeys, err = settings.ReadLinkKeys(key, a.setting(linkKeyFile, settings.LinkKeyFile)); err != nil {
+		return usage(err)
+	}
+	return nil
 }
 
 // setting is the flag's value, or the variable's.

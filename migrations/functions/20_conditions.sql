@@ -351,7 +351,8 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('evaluation', 'erring_definition_count', 'Definitions whose looks have ended in an error for longer than their no_data_minutes', 'count'),
     ('evaluation', 'erring_now_count', 'Definitions whose last look ended in an error', 'count'),
     ('sql', 'value', 'What condition_sql yields: a number, or true or false', NULL),
-    ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
+    ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool'),
+    ('external', 'reported_firing', '1 while the source of the alert says that it fires; decided by that source', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

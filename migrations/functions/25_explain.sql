@@ -264,9 +264,11 @@ BEGIN
             v_wrong := v_wrong || format('the alert holds the value %s, its evaluation %s',
                                          coalesce(trim_scale(v_first.trigger_value)::text, 'none'), coalesce(trim_scale(v_look.evaluated_value)::text, 'none'));
         END IF;
-    WHEN v_version.metric_source = 'worker' THEN
-        evidence := 'WORKER';
-        evidence_note := 'the worker decided by itself, because the vault could not be used: there was no place for an evaluation';
+    WHEN v_version.metric_source IN ('worker', 'external') THEN
+        evidence := CASE v_version.metric_source WHEN 'worker' THEN 'WORKER' ELSE 'SOURCE' END;
+        evidence_note := CASE v_version.metric_source
+            WHEN 'worker' THEN 'the worker decided by itself, because the vault could not be used: there was no place for an evaluation'
+            ELSE format('the source %s decided; it says %s', v_first.trigger_details ->> 'source', coalesce(v_first.trigger_details ->> 'link', 'not where it can be looked up')) END;
         evaluated_at := v_first.triggered_timestamp;
         condition := v_version.condition_logic;
         recorded_value := v_first.trigger_value;
@@ -459,6 +461,7 @@ BEGIN
         verdict := CASE
             WHEN open_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED') THEN 'FIRING'
             WHEN metric_source = 'worker' THEN 'WORKER'
+            WHEN metric_source = 'external' THEN 'SOURCE'
             WHEN NOT is_enabled THEN 'DISABLED'
             WHEN evaluated_at IS NULL OR missed >= 3 THEN 'NOBODY_LOOKED'
             WHEN open_status = 'SUPPRESSED' THEN 'SUPPRESSED'
@@ -469,11 +472,11 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     IF NOT FOUND THEN
-        verdict := CASE WHEN metric_source = 'worker' THEN 'WORKER' WHEN NOT is_enabled THEN 'DISABLED' ELSE 'NOBODY_LOOKED' END;
+        verdict := CASE WHEN metric_source = 'worker' THEN 'WORKER' WHEN metric_source = 'external' THEN 'SOURCE' WHEN NOT is_enabled THEN 'DISABLED' ELSE 'NOBODY_LOOKED' END;
         condition := v_definition.condition_logic;
         RETURN NEXT;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION monitoring.explain_definition(text, text) IS
-    'Why a definition fires or not, per target: FIRING, NOT_MET, PENDING, DUE, SUPPRESSED, NO_DATA, ERROR, DISABLED, WORKER (decided by the worker), NOBODY_LOOKED (three looks or more are missing: no alert means nothing). p_target NULL: every target it was looked at on.';
+    'Why a definition fires or not, per target: FIRING, NOT_MET, PENDING, DUE, SUPPRESSED, NO_DATA, ERROR, DISABLED, WORKER (decided by the worker), SOURCE (by the one that sends its alerts), NOBODY_LOOKED (three looks or more are missing: no alert means nothing). p_target NULL: every target it was looked at on.';

@@ -20,7 +20,7 @@ CREATE OR REPLACE FUNCTION monitoring.evaluation_inputs(p_target text, p_tenant_
                     ORDER BY e.evaluated_at DESC
                     LIMIT 1) AS look ON true
          WHERE d.load_end_date IS NULL AND d.is_enabled
-           AND d.metric_source NOT IN ('worker', 'evaluation')
+           AND d.metric_source NOT IN ('worker', 'external', 'evaluation')
            AND (p_tenant_hk IS NULL OR h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
     ),
     erring AS (

@@ -296,7 +296,7 @@ BEGIN
         SELECT h.alert_definition_bk, monitoring.version_in_force(s, p_target, p_tenant_hk) AS version
           FROM monitoring.alert_definition_s s
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
-         WHERE s.load_end_date IS NULL AND s.metric_source <> 'worker'
+         WHERE s.load_end_date IS NULL AND s.metric_source NOT IN ('worker', 'external')
            -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
            AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)

@@ -114,7 +114,7 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.target
        jsonb_build_object(
            'definition', dh.alert_definition_bk, 'target', h.target_name, 'severity', coalesce(s.urgency_level, d.alert_severity),
            'category', d.alert_category, 'source', d.metric_source, 'tenant', encode(h.tenant_hk, 'hex'),
-           'labels', coalesce(to_jsonb(h) -> 'labels', '{}')) AS facts
+           'labels', coalesce(to_jsonb(h) -> 'labels', '{}') || coalesce(s.trigger_details -> 'labels', '{}')) AS facts
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh ON dh.alert_definition_hk = h.alert_definition_hk
@@ -427,7 +427,7 @@ BEGIN
                   UNION ALL
                  SELECT c.target_name::text, c.tenant_hk FROM monitoring.target_current c WHERE c.target_state <> 'REMOVED') AS t
      WHERE d.load_end_date IS NULL AND d.is_enabled
-       AND (t.target_name = 'local' OR d.metric_source <> ALL (monitoring.sources_of_the_vault() || 'worker'::text));
+       AND (t.target_name = 'local' OR d.metric_source <> ALL (monitoring.sources_of_the_vault() || ARRAY['worker', 'external']));
 END
 $$;
 COMMENT ON FUNCTION monitoring.would_mute(text[], boolean) IS

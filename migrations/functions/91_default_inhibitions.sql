@@ -5,7 +5,7 @@ SELECT monitoring.enforce_discipline();
 WITH defaults (inhibition_key, source_definition, muted_matchers, inhibition_comment) AS (
     VALUES
         ('TARGET_DOWN', 'TARGET_UNREACHABLE', -- What is read in the vault says nothing about the target, and goes on being told.
-         '{"source!~^(backup_failures|notifications|incidents|worker)$"}'::text[],
+         '{"source!~^(backup_failures|notifications|incidents|worker|external)$"}'::text[],
          'A target that does not answer fires whatever rests on it; one message says it.'),
         ('DISK_FULL', 'DISK_CRITICAL', '{definition=~^(DISK_WARNING|CAPACITY_FORECAST_FULL)$}',
          'A disk that is nearly full is also rather full, and was forecast to be.')

@@ -21,6 +21,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
                  'create_incident_from_security_events', 'add_security_events_to_incident',
                  'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
+                 'put_source', 'remove_source',
                  'record_evidence_export']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -40,6 +41,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     AS $$
     SELECT jsonb '{
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
+        "inbound_receipt": "INSERT, UPDATE, DELETE",
         "health_query_run": "INSERT, UPDATE",
         "sql_value": "INSERT, UPDATE",
         "statement_series": "INSERT, UPDATE, DELETE",
@@ -204,7 +206,7 @@ BEGIN
     LOOP
         IF v_worker IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_worker);
-            IF v_table.name IN ('monitor_config_h', 'monitor_config_s', 'target_h', 'target_s') THEN
+            IF v_table.name IN ('monitor_config_h', 'monitor_config_s', 'target_h', 'target_s', 'alert_source_h', 'alert_source_s') THEN
                 NULL;  -- what is kept how long, and what is watched, is for people to say: a worker that was taken over must not shorten it
             ELSIF v_table.frozen THEN
                 -- To lock a row one must be allowed to update some column; the trigger refuses to do it.

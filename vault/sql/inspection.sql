@@ -11,7 +11,7 @@ SELECT clock_timestamp() AS now,
          WHERE e.load_end_date IS NULL AND e.evaluated_at > statement_timestamp() - interval '8 days') AS last_evaluation,
        (SELECT coalesce(min(d.evaluation_frequency_minutes), 0)
           FROM monitoring.alert_definition_s d
-         WHERE d.load_end_date IS NULL AND d.is_enabled AND d.metric_source <> 'worker') AS evaluation_minutes,
+         WHERE d.load_end_date IS NULL AND d.is_enabled AND d.metric_source NOT IN ('worker', 'external')) AS evaluation_minutes,
        (SELECT count(*)
           FROM monitoring.outbox o
          WHERE o.relayed_at IS NULL AND o.created_at < statement_timestamp() - interval '1 minute') AS unrelayed,

@@ -41,7 +41,7 @@ var fields = []field{
 	withPattern(text("key", "The name that never changes; the alert's workflow is called alert/<target>/<key>", "PG_REPLICATION_LAG", true, func(d *spec) *string { return &d.Key })),
 	text("name", "What people read on a telephone", "Replication Lag", true, func(d *spec) *string { return &d.Name }),
 	text("description", "What it means that the condition holds", "A replica is more than 30 s behind", false, func(d *spec) *string { return &d.Description }),
-	word("category", "Which channels hear it; the channels filter on it", []string{"PERFORMANCE", "SECURITY", "BACKUP", "CAPACITY", "COMPLIANCE"}, true, false, func(d *spec) *string { return &d.Category }),
+	word("category", "Which channels hear it; the channels filter on it", []string{"PERFORMANCE", "SECURITY", "BACKUP", "CAPACITY", "COMPLIANCE", "EXTERNAL"}, true, false, func(d *spec) *string { return &d.Category }),
 	word("severity", "How urgent it is", []string{"LOW", "MEDIUM", "HIGH", "CRITICAL"}, true, true, func(d *spec) *string { return &d.Severity }),
 	yesNo("enabled", "Whether it is evaluated at all", true, func(d *spec) *bool { return &d.Enabled }),
 	text("source", "Where the values of the condition come from: a metric_source of monitoring.condition_identifier", "system_health", false, func(d *spec) *string { return &d.Source }),

@@ -1,0 +1,96 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// webhookAlert is OneVault's own form for whatever can send JSON: one of these, or {"alerts": [...]}.
+type webhookAlert struct {
+	Name        string            `json:"name"`        // required
+	Status      string            `json:"status"`      // firing (default) or resolved
+	Severity    string            `json:"severity"`    // critical, high, medium (default) or low, and their usual synonyms
+	Key         string            `json:"key"`         // tells alerts of one name apart; default: name and labels
+	StartsAt    time.Time         `json:"starts_at"`   // RFC 3339; default: now
+	EndsAt      time.Time         `json:"ends_at"`     // of a resolved one; default: now
+	Summary     string            `json:"summary"`     // one sentence for people
+	Description string            `json:"description"` // what it means
+	Labels      map[string]string `json:"labels"`      // silences match on them
+	Value       *float64          `json:"value"`       // what was measured
+	RunbookURL  string            `json:"runbook_url"` // what to do
+	Link        string            `json:"link"`        // where the sender shows it
+}
+
+type webhookBody struct {
+	webhookAlert
+	Alerts []webhookAlert `json:"alerts"`
+}
+
+// ParseWebhook reads the generic form.
+func ParseWebhook(body []byte, now time.Time) ([]Alert, error) {
+	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '[' {
+		return nil, errors.New(`the body is a list: write {"alerts": [...]}, or one alert`)
+	}
+	var parsed webhookBody
+	if err := decode(body, &parsed); err != nil {
+		return nil, err
+	}
+	if parsed.Alerts == nil {
+		one, err := parsed.alert(now)
+		if err != nil {
+			return nil, err
+		}
+		return []Alert{one}, nil
+	}
+	if parsed.Name != "" {
+		return nil, errors.New("name and alerts are both given: give one alert, or a list")
+	}
+	if err := checkCount(len(parsed.Alerts)); err != nil {
+		return nil, err
+	}
+	alerts := make([]Alert, 0, len(parsed.Alerts))
+	for i, a := range parsed.Alerts {
+		one, err := a.alert(now)
+		if err != nil {
+			return nil, fmt.Errorf("alerts[%d]: %w", i, err)
+		}
+		alerts = append(alerts, one)
+	}
+	return alerts, nil
+}
+
+func (a webhookAlert) alert(now time.Time) (Alert, error) {
+	name, labels := text(a.Name, maxName), cleanLabels(a.Labels)
+	status := cmp.Or(a.Status, Firing)
+	switch {
+	case name == "":
+		return Alert{}, errors.New("name is empty: say in a few words what is wrong, the same words each time")
+	case status != Firing && status != Resolved:
+		return Alert{}, fmt.Errorf(`status is %q: use "firing" or "resolved"`, text(a.Status, 20))
+	case a.RunbookURL != "" && webURL(a.RunbookURL) == "":
+		return Alert{}, fmt.Errorf("runbook_url is %q: write an address that begins with https://", text(a.RunbookURL, 100))
+	case a.Link != "" && webURL(a.Link) == "":
+		return Alert{}, fmt.Errorf("link is %q: write an address that begins with https://", text(a.Link, 100))
+	}
+	starts, err := moment("starts_at", a.StartsAt, now)
+	if err != nil {
+		return Alert{}, err
+	}
+	ends, err := moment("ends_at", a.EndsAt, now)
+	if err != nil {
+		return Alert{}, err
+	}
+	key := a.Key
+	if key != "" {
+		key = fingerprint(name, map[string]string{"key": key}) // keys of any length and case
+	}
+	return Alert{
+		Name: name, Status: status, Severity: severityOf(cmp.Or(a.Severity, labels["severity"])), StartsAt: starts, EndsAt: ends, Labels: labels,
+		Fingerprint: cmp.Or(key, fingerprint(name, a.Labels)), Value: a.Value,
+		Reason: reason(a.Summary, labels, "severity"), Description: text(a.Description, maxText),
+		RunbookURL: webURL(a.RunbookURL), Link: webURL(a.Link),
+	}, nil
+}

@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+
+	"onevault/activities"
+	"onevault/api"
+	"onevault/collect"
+	"onevault/command"
+	"onevault/settings"
+)
+
+// inbound is the gate for what others send, with everything that is mounted behind it.
+func (p *parts) inbound(registry *prometheus.Registry) (*api.Inbound, error) {
+	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.config.linkKeys()
+	if err != nil {
+		return nil, err
+	}
+	in := api.NewInbound(api.InboundConfig{
+		Vault: p.store, PublicURL: public, TrustedProxies: p.config.TrustedProxies, Registry: registry, Log: p.log,
+	})
+	if keys.Usable() {
+		in.Mount((&api.Links{Inbound: in, Keys: keys, Vault: p.store, Sender: p.sender(), Log: p.log, Now: time.Now}).Routes()...)
+	}
+	in.Mount(p.pressed...)
+	secrets := collect.Secrets{Dirs: p.config.secretsDirs()}
+	in.Mount((&api.Sources{Inbound: in, Vault: p.store, Secret: secrets.Read, Log: p.log, Now: time.Now}).Routes()...)
+	return in, nil
+}
+
+// sender carries the commands of people whom the API has verified.
+func (p *parts) sender() *command.Sender {
+	connect := func(context.Context) (client.Client, error) { return p.temporal, nil }
+	return &command.Sender{Vault: p.store, Workflows: command.Temporal{Connect: connect}, Vouches: true}
+}
+
+// links make the links of mails; nil: there is no address that they could lead to, or no key to sign them.
+func (p *parts) links() (*activities.Links, error) {
+	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.config.linkKeys()
+	if err != nil {
+		return nil, err
+	}
+	if public == nil || !keys.Usable() {
+		p.log.Info("mails have no links that answer them", "set", settings.PublicURL+" and "+settings.LinkKeyFile)
+		return nil, nil
+	}
+	return &activities.Links{PublicURL: public, Keys: keys}, nil
+}
