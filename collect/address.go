@@ -43,7 +43,7 @@ const maxSecret = 8 << 10
 var (
 	variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 	// ownVariables are the worker's credentials, and what its own libpq reads.
-	ownVariables = regexp.MustCompile(`^(PG[A-Z]+$|TEMPORAL_|ONEVAULT_DATABASE)`)
+	ownVariables = regexp.MustCompile(`^(PG[A-Z]+$|TEMPORAL_|ONEVAULT_DATABASE|ONEVAULT_LINK)`)
 	// addressParameters are what an address may set; the collector sets the rest.
 	addressParameters = []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "sslsni", "host", "port", "target_session_attrs"}
 	unresolved        = regexp.MustCompile(`(^|: )(password|url)_(env|file): `)

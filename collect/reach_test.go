@@ -220,6 +220,7 @@ func TestAddress_RefusesWhatCouldNeverWorkAndRepeatsNoPassword(t *testing.T) {
 		{collect.Address{URL: "postgres://u@h/d", PasswordEnv: "PGPASSWORD"}, "worker's own"},
 		{collect.Address{URL: "postgres://u@h/d", PasswordEnv: "PGPASS_PROD"}, ""},
 		{collect.Address{URLEnv: "ONEVAULT_DATABASE_URL"}, "worker's own"},
+		{collect.Address{URLEnv: "ONEVAULT_LINK_KEY"}, "worker's own"},
 		{collect.Address{URL: "postgres://u@h/d", PasswordEnv: "A", PasswordFile: "/b"}, "both given"},
 		{collect.Address{URLEnv: "A", PasswordEnv: "B"}, "leave password_env"},
 	} {

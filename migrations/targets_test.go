@@ -44,6 +44,7 @@ func TestAddTarget_RefusesWhatCouldNeverBeWatchedAndSaysWhatToDo(t *testing.T) {
 		{`'x', p_url => 'postgres://u@h/d', p_password_env => 's3cret-word'`, "22023", []string{"no name of a variable"}},
 		{`'x', p_url => 'postgres://u@h/d', p_password_env => 'PGPASSWORD'`, "22023", []string{"the worker's own"}},
 		{`'x', p_url_env => 'ONEVAULT_DATABASE_URL'`, "22023", []string{"the worker's own"}},
+		{`'x', p_url_env => 'ONEVAULT_LINK_KEY'`, "22023", []string{"the worker's own"}},
 		{`'x', p_url => 'postgres://u@h/d', p_password_file => 'prod.pass'`, "22023", []string{"no absolute path"}},
 		{`'x', p_url_file => '/etc/onevault/../shadow'`, "22023", []string{"no absolute path"}},
 		{`'x', p_url => 'postgres://u@h/d', p_collect_every => '10 minutes'`, "22023", []string{"600", "5 seconds to 5 minutes"}},

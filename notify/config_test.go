@@ -99,6 +99,7 @@ func TestOpen_SaysWhatToCorrect(t *testing.T) {
 		{"password in the row", row(TypeEmail, email("smtp_password", `"`+smtpPassword+`"`)), []string{"smtp_password", "does not belong into the row"}, true},
 		{"password as variable name", row(TypeEmail, email("smtp_password_env", `"`+smtpPassword+`"`)), []string{"smtp_password_env", "[A-Z][A-Z0-9_]*"}, true},
 		{"the worker's credentials", row(TypeEmail, email("smtp_password_env", `"ONEVAULT_DATABASE_URL"`)), []string{"ONEVAULT_DATABASE_URL", "worker itself"}, true},
+		{"the key of its links", row(TypeEmail, email("smtp_password_env", `"ONEVAULT_LINK_KEY"`)), []string{"ONEVAULT_LINK_KEY", "worker itself"}, true},
 		{"variable unset", row(TypeEmail, email("smtp_password_env", `"NOT_SET"`)), []string{"NOT_SET is not set", "restart"}, false},
 		{"private server", row(TypeEmail, email("smtp_server", `"192.168.1.1"`)), []string{"smtp_server", "192.168.1.1", "ONEVAULT_ALLOWED_CIDRS"}, false},
 		{"slack without URL", row(TypeSlack, `{"channel":"#a"}`), []string{"webhook_url: it is missing"}, true},

@@ -23,7 +23,7 @@ var (
 	envName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 	// reservedEnv are the worker's own credentials: whoever may write a channel's row could otherwise have
 	// them sent to a server of his choice.
-	reservedEnv = regexp.MustCompile(`^(PG|TEMPORAL_|ONEVAULT_DATABASE)`)
+	reservedEnv = regexp.MustCompile(`^(PG|TEMPORAL_|ONEVAULT_DATABASE|ONEVAULT_LINK)`)
 	// secretName catches in-row secrets of shapes that this build does not know (PagerDuty, SMS, typos).
 	secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|routing_?key|integration_?key|credential|auth)`)
 	tokenLike  = regexp.MustCompile(`[A-Za-z0-9_\-]{12,}`)

@@ -96,7 +96,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Write its name and no value: capital letters, digits and _, such as PGPASS_PROD.';
         END IF;
         -- Who may write this row could have the worker's own credentials sent to a server of his choice.
-        IF v_value ~ '^(PG[A-Z]+$|TEMPORAL_|ONEVAULT_DATABASE)' THEN
+        IF v_value ~ '^(PG[A-Z]+$|TEMPORAL_|ONEVAULT_DATABASE|ONEVAULT_LINK)' THEN
             RAISE EXCEPTION '% is "%", which is the worker''s own', v_field, v_value
                 USING ERRCODE = '22023', HINT = 'Give the secret of a target a variable of its own, such as PGPASS_PROD.';
         END IF;
