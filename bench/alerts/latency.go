@@ -77,11 +77,11 @@ func (w *world) round(ctx context.Context) (ours, theirs []time.Duration, err er
 	for i, at := range made {
 		mine, err := w.awaitSince(ctx, fmt.Sprintf("/BENCH_SIGNAL_%d", i), "firing", "", at)
 		if err != nil {
-			return nil, nil, fmt.Errorf("OneVault's message about condition %d: %w", i, err)
+			return nil, nil, fmt.Errorf("message of OneVault about condition %d: %w", i, err)
 		}
 		peer, err := w.awaitSince(ctx, peersPath, "firing", strconv.Itoa(i), at)
 		if err != nil {
-			return nil, nil, fmt.Errorf("Alertmanager's message about condition %d: %w", i, err)
+			return nil, nil, fmt.Errorf("message of Alertmanager about condition %d: %w", i, err)
 		}
 		ours, theirs = append(ours, mine.Sub(at)), append(theirs, peer.Sub(at))
 	}
@@ -91,10 +91,10 @@ func (w *world) round(ctx context.Context) (ours, theirs []time.Duration, err er
 	cleared := time.Now()
 	for i := range made {
 		if _, err := w.awaitSince(ctx, fmt.Sprintf("/BENCH_SIGNAL_%d", i), "resolved", "", cleared); err != nil {
-			return nil, nil, fmt.Errorf("OneVault's end of condition %d: %w", i, err)
+			return nil, nil, fmt.Errorf("message of OneVault about the end of condition %d: %w", i, err)
 		}
 		if _, err := w.awaitSince(ctx, peersPath, "resolved", strconv.Itoa(i), cleared); err != nil {
-			return nil, nil, fmt.Errorf("Alertmanager's end of condition %d: %w", i, err)
+			return nil, nil, fmt.Errorf("message of Alertmanager about the end of condition %d: %w", i, err)
 		}
 	}
 	time.Sleep(2 * time.Second) // Alertmanager forgets the groups

@@ -31,7 +31,7 @@ type options struct {
 	alerts, open, rounds int
 	rest                 time.Duration
 	json, cache, bin     string
-	keep, busy           bool
+	keep                 bool
 }
 
 // parts are what can be measured, in the order in which it is done.

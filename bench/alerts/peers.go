@@ -39,12 +39,21 @@ rule_files: [%[2]q]
 alerting: {alertmanagers: [{static_configs: [{targets: [%[3]q]}]}]}
 scrape_configs: [{job_name: postgres, static_configs: [{targets: [%[4]q]}]}]
 `
-	prometheusRules = `groups: [{name: bench, rules: [{alert: Signal, expr: bench_signal_value > 0}]}]
-`
 	alertmanagerConfig = `route: {receiver: bench, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}
 receivers: [{name: bench, webhook_configs: [{url: %q, send_resolved: true}]}]
 `
 )
+
+// prometheusRules makes a group of rules for each condition. When in the interval a group is evaluated follows from its
+// name, and how long after the scrape is luck: ten groups average it.
+func prometheusRules() string {
+	var rules strings.Builder
+	rules.WriteString("groups:\n")
+	for i := 1; i <= conditions; i++ {
+		fmt.Fprintf(&rules, "- {name: bench_%d, rules: [{alert: Signal, expr: 'bench_signal_value{id=\"%d\"} > 0'}]}\n", i, i)
+	}
+	return rules.String()
+}
 
 func (w *world) startPeers(ctx context.Context) (_ *peers, err error) {
 	p := &peers{}
@@ -80,7 +89,7 @@ func (w *world) startPeers(ctx context.Context) (_ *peers, err error) {
 		return nil, err
 	}
 	for name, text := range map[string]string{
-		"queries.yaml": exporterQueries, "rules.yaml": prometheusRules,
+		"queries.yaml": exporterQueries, "rules.yaml": prometheusRules(),
 		"prometheus.yaml":   fmt.Sprintf(prometheusConfig, cadence, file("rules.yaml"), address(2), address(0)),
 		"alertmanager.yaml": fmt.Sprintf(alertmanagerConfig, w.receiver.address+peersPath),
 	} {

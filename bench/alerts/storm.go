@@ -310,14 +310,13 @@ func (w *world) measureKill(ctx context.Context, victim string, kill func() erro
 		return figure{}, err
 	}
 	told := func(list []message) bool { return countOf(list).told >= n }
-	list, err := w.receiver.await(ctx, "/"+key, told)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.receiver.await(ctx, "/"+key, told); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return figure{}, err
 	}
 	all := time.Since(committed)
 	finalErr := w.awaitEnded(ctx, key)
 	time.Sleep(3 * time.Second) // what comes too late comes now
-	list, _ = w.receiver.of("/" + key)
+	list, _ := w.receiver.of("/" + key)
 	c := countOf(list)
 	var delivered, failed, uncertain int
 	if err := w.db.QueryRow(ctx, "SELECT * FROM bench.ledger($1)", key).Scan(&delivered, &failed, &uncertain); err != nil {

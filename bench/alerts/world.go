@@ -111,9 +111,8 @@ func (w *world) createDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, "CREATE DATABASE onevault")
-	return err
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // startDev starts Temporal, which waits for nothing else.
