@@ -29,8 +29,9 @@ const (
 	// the bound was set.
 	maxLinked = 70
 	// maxModules bounds the build list, which also names what nobody links: 91 of the 178 that it had
-	// when the bound was set are goose's, for databases that we do not use.
-	maxModules = 200
+	// when the bound was set are goose's, for databases that we do not use. PagerDuty's own client names 20
+	// more for its command line, and the validator of Twilio's requests in tests ten: none of them is linked.
+	maxModules = 225
 )
 
 // The layers of the tree, by top-level directory. Imports point one way, from cmd down:

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -34,13 +35,46 @@ type RecordHistoryOutput struct {
 	Results []vault.ChangeResult `json:"results,omitempty"`
 }
 
-// RecordHistory writes into the vault, all or nothing. Writing the same again changes nothing.
+// RecordHistory writes into the vault, the changes of an alert in their order. All or nothing, but of many changes
+// each writer's; writing the same again changes nothing.
 func (a *Alerts) RecordHistory(ctx context.Context, in RecordHistoryInput) (RecordHistoryOutput, error) {
-	results, err := a.Vault.RecordHistory(ctx, in.Changes, in.Entries)
+	if len(in.Changes) < manyChanges {
+		results, err := a.Vault.RecordHistory(ctx, in.Changes, in.Entries)
+		if err != nil {
+			return RecordHistoryOutput{}, classify(err)
+		}
+		return RecordHistoryOutput{Results: results}, nil
+	}
+	parts := byAlert(in.Changes, writers)
+	results := make([][]vault.ChangeResult, len(parts))
+	err := inParallel(len(parts), func(i int) (err error) {
+		results[i], err = a.Vault.RecordHistory(ctx, parts[i], nil)
+		return err
+	})
+	if err == nil && len(in.Entries) > 0 {
+		_, err = a.Vault.RecordHistory(ctx, nil, in.Entries) // they refer to alerts that must be there
+	}
 	if err != nil {
 		return RecordHistoryOutput{}, classify(err)
 	}
-	return RecordHistoryOutput{Results: results}, nil
+	return RecordHistoryOutput{Results: slices.Concat(results...)}, nil
+}
+
+// manyChanges is from how many on a write is divided: one answer of a person's may concern thousands.
+const manyChanges = 100
+
+// byAlert divides changes into n parts, those of one alert into the same part and in their order.
+func byAlert(changes []vault.Change, n int) [][]vault.Change {
+	parts, of := make([][]vault.Change, n), map[string]int{}
+	for _, c := range changes {
+		part, known := of[c.AlertKey]
+		if !known {
+			part = len(of) % n
+			of[c.AlertKey] = part
+		}
+		parts[part] = append(parts[part], c)
+	}
+	return slices.DeleteFunc(parts, func(part []vault.Change) bool { return len(part) == 0 })
 }
 
 // ListChannelsInput names the definition whose hearers are asked for.

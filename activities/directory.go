@@ -66,7 +66,7 @@ func (d *Directory) describe(config notify.Config) alert.Channel {
 		channel.Recipients = []string{config.Key}
 		return channel
 	}
-	channel.Recipients = opened.Recipients()
+	channel.Recipients, channel.Follows = opened.Recipients(), notify.Followed(opened)
 	return channel
 }
 

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/temporal"
@@ -105,6 +107,50 @@ func TestRecordHistory_WhatTheVaultRefusesIsNotRetried(t *testing.T) {
 	}
 }
 
+// A person's one answer may concern thousands: they are written side by side, and each alert's changes in their order.
+func TestRecordHistory_WritesManyChangesInTheOrderOfEachAlert(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := &Alerts{Vault: w.store, Channels: w.directory}
+	w.env.RegisterActivity(a)
+	alerts := w.openMany(61)
+	in := RecordHistoryInput{}
+	for _, status := range []alert.Status{alert.StatusAcknowledged, alert.StatusResolved} {
+		for _, one := range alerts {
+			in.Changes = append(in.Changes, vault.Change{AlertKey: one.Key, Change: string(status), At: one.TriggeredAt.Add(time.Second), Actor: "dana", Via: "test"})
+		}
+	}
+	// An entry of an alert that only these changes make known.
+	opened := someAlert()
+	in.Changes = append(in.Changes, vault.Change{AlertKey: opened.Key, DefinitionKey: VaultUnreachableKey, Target: "local", Change: "OPEN", At: opened.TriggeredAt})
+	in.Entries = entriesOf(first(w.webhook(), opened), "PENDING", opened.TriggeredAt)
+	for range 2 { // and once more, as after an answer that was lost
+		value, err := w.env.ExecuteActivity(a.RecordHistory, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out RecordHistoryOutput
+		if err := value.Get(&out); err != nil || len(out.Results) != 122 {
+			t.Fatalf("%d results, %v; want an answer to each change of a status", len(out.Results), err)
+		}
+		for _, one := range alerts {
+			var said []alert.Status
+			for _, r := range out.Results {
+				if r.AlertKey == one.Key {
+					said = append(said, r.Status)
+				}
+			}
+			if last := said[len(said)-1]; len(said) != 2 || last != alert.StatusResolved {
+				t.Fatalf("%s became %v", one.ShortID, said)
+			}
+		}
+	}
+	resolved := vault.AlertFilter{All: true, Keep: func(a vault.ListedAlert) bool { return a.State == alert.StatusResolved }}
+	if list, _, err := w.store.Alerts(w.Context(), resolved); err != nil || len(list) != 61 {
+		t.Errorf("%d are resolved, %v", len(list), err)
+	}
+}
+
 func TestEvaluateAlerts_BringsWhatIsNeededWhileTheVaultIsDown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -157,6 +203,26 @@ func TestClassify(t *testing.T) {
 		var appErr *temporal.ApplicationError
 		if !errors.As(err, &appErr) || appErr.Type() != c.kind || appErr.NonRetryable() != c.final || !strings.Contains(err.Error(), "record history: ") {
 			t.Errorf("%v became %v", c.err, err)
+		}
+	}
+}
+
+func TestDirectory_CarriesWhatAChannelFollowsAndOpensWithoutTheVault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pager := w.put("PAGER", notify.TypePagerDuty, map[string]any{"routing_key_env": "PAGERDUTY_KEY"})
+	if !pager.Following(alert.EventAcknowledged) || pager.Following(alert.EventFired) {
+		t.Errorf("PagerDuty follows %v", pager.Follows)
+	}
+	sms := w.put("SMS", notify.TypeSMS, telephone("https://api.twilio.com"))
+	if sms.Following(alert.EventAcknowledged) {
+		t.Error("a text message cannot be changed, and is told of an acknowledgement")
+	}
+	down := vaultDown(t)
+	for _, carried := range []alert.Channel{pager, sms} {
+		opened, err := down.directory.Open(t.Context(), carried)
+		if err != nil || !slices.Equal(opened.Recipients(), carried.Recipients) {
+			t.Errorf("%s: %v", carried.Key, err)
 		}
 	}
 }

@@ -42,6 +42,9 @@ type Fallback struct {
 // EvaluateAlerts evaluates what is due; the vault records every evaluation and puts what fired or
 // cleared into its outbox.
 func (a *Alerts) EvaluateAlerts(ctx context.Context, in EvaluateAlertsInput) (EvaluateAlertsOutput, error) {
+	if err := a.Vault.MeasureSQL(ctx, in.Target, in.Every); err != nil {
+		return EvaluateAlertsOutput{}, classify(err)
+	}
 	evaluations, err := a.Vault.EvaluateDue(ctx, in.Target, in.Every)
 	if err != nil {
 		return EvaluateAlertsOutput{}, classify(err)

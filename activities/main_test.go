@@ -86,6 +86,19 @@ func deadVault(t *testing.T) *vault.Store {
 	return store
 }
 
+// providerSecrets are all that a channel of these tests finds in its environment.
+var providerSecrets = map[string]string{
+	"PAGERDUTY_KEY": "R0123456789abcdef0123456789abcde", "TWILIO_TOKEN": "0123456789abcdef0123456789abcdef",
+}
+
+// telephone is the configuration of an SMS or VOICE channel.
+func telephone(api string) map[string]any {
+	return map[string]any{
+		"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "TWILIO_TOKEN",
+		"from_number": "+4930100000", "to_numbers": []string{"+4930123456"}, "api_base_url": api,
+	}
+}
+
 func worldWith(t *testing.T, store *vault.Store) *world {
 	t.Helper()
 	log := new(safeBuffer)
@@ -102,7 +115,7 @@ func worldWith(t *testing.T, store *vault.Store) *world {
 	w := &world{T: t, store: store, inbox: server, log: log}
 	w.directory = &Directory{Vault: store, Options: notify.Options{
 		Allow:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		LookupEnv: func(string) (string, bool) { return "", false },
+		LookupEnv: func(name string) (string, bool) { value, ok := providerSecrets[name]; return value, ok },
 		Timeout:   5 * time.Second,
 	}}
 	w.notifications = &Notifications{Vault: store, Channels: w.directory, Log: logger, UIURL: "http://ui.test", Namespace: "default"}

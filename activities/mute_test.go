@@ -71,6 +71,9 @@ func TestPrepareReminder_NamesTheAlertsToTheChannelsThatWillHearThem(t *testing.
 	w := newWorld(t)
 	w.webhook()
 	w.put("CHAT", notify.TypeSlack, map[string]any{"webhook_url": w.inbox.HTTPURL() + "/slack/services/T0/B0/x"})
+	// Neither a call nor a page is worth what a reminder says.
+	w.put("CALL", notify.TypeVoice, telephone(w.inbox.HTTPURL()+"/twilio"))
+	w.put("PAGER", notify.TypePagerDuty, map[string]any{"routing_key_env": "PAGERDUTY_KEY", "api_base_url": w.inbox.HTTPURL() + "/pagerduty"})
 	silences := &Silences{Vault: w.store, Channels: w.directory}
 	id := w.silence("definition="+VaultUnreachableKey, time.Now().Add(time.Hour))
 	prepare := func() []Reminder {

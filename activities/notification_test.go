@@ -152,19 +152,6 @@ func TestSendNotification_AMissingSecretFailsWithItsReason(t *testing.T) {
 	w.wantLedger("PENDING", "FAILED CONFIG")
 }
 
-func TestSendNotification_AnUnsupportedTypeFailsAndSaysSo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for kind, word := range map[notify.Type]string{notify.TypeSMS: "SMS", notify.TypeVoice: "voice", notify.TypePagerDuty: "PagerDuty"} {
-		channel := w.put("OPS_"+string(kind), kind, map[string]any{"to": "+10000000000"})
-		out := w.send(first(channel, w.open()))
-		if out.Receipt.Class != notify.Misconfigured || !out.Final || !strings.Contains(out.Receipt.Reason, "cannot send "+word) {
-			t.Errorf("%s: %+v", kind, out)
-		}
-	}
-	w.wantLedger("PENDING", "FAILED CONFIG", "PENDING", "FAILED CONFIG", "PENDING", "FAILED CONFIG")
-}
-
 func TestSendNotification_ARecipientThatLeftIsNotTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -432,7 +432,7 @@ func (a *attic) closedVersions() (first time.Time) {
 		  FROM generate_series(0, 39) AS n, LATERAL (SELECT $1::timestamptz + n * interval '1 day' AS at) AS t`, first)
 	a.exec(`
 		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, hash_diff, channel_name, channel_type, configuration)
-		VALUES (util.hash_binary('C'), $1::timestamptz + interval '40 days', '\x', 'the one that stands', 'SMS', '{}')`, first)
+		VALUES (util.hash_binary('C'), $1::timestamptz + interval '40 days', '\x', 'the one that stands', 'SLACK', '{"webhook_url_env": "URL"}')`, first)
 	return first
 }
 

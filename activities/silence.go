@@ -94,7 +94,7 @@ func (s *Silences) PrepareReminder(ctx context.Context, in SilenceInput) (Prepar
 		}
 		for _, key := range group.HearersAt(row.Alert.Level) {
 			channel := group.Channels[key]
-			if notify.Type(channel.Type) == notify.TypeWebhook {
+			if !remindsPeople(notify.Type(channel.Type)) {
 				continue
 			}
 			at, begun := index[channel.Key]
@@ -134,6 +134,17 @@ func (s *Silences) hearing(ctx context.Context, d alert.Definition) (*alert.Grou
 	group.Hear(hearers)
 	group.HearNamed(named)
 	return group, nil
+}
+
+// remindsPeople reports whether a channel takes a reminder. A program has no use for one; a telephone that
+// rings and a service that wakes people are for alerts.
+func remindsPeople(kind notify.Type) bool {
+	switch kind {
+	case notify.TypeEmail, notify.TypeSlack, notify.TypeSMS:
+		return true
+	case notify.TypeWebhook, notify.TypeVoice, notify.TypePagerDuty:
+	}
+	return false
 }
 
 // newReminder is a reminder without its alerts; the first of them is the worst.

@@ -56,6 +56,8 @@ const (
 	EventReopened      Event = "REOPENED"   // fired again soon after its condition had cleared
 	EventFlapping      Event = "FLAPPING"   // opened so often that it is told no more until it is stable
 	EventUnanswered    Event = "UNANSWERED" // its acknowledgement or snooze is over, and nobody ended it
+	// EventAcknowledged pages nobody: only channels that show an alert's life in one place are told.
+	EventAcknowledged Event = "ACKNOWLEDGED"
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.

@@ -19,6 +19,9 @@ type Channel struct {
 	RetryDelay    time.Duration   `json:"retry_delay"`
 	// PerAlert: each alert is a message of its own, also where many fire together.
 	PerAlert bool `json:"per_alert,omitempty"`
+	// Follows are the events that page nobody and that the channel is told of all the same, because it
+	// shows the life of an alert in one place.
+	Follows []Event `json:"follows,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.

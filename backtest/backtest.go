@@ -17,11 +17,21 @@ type Look struct {
 	Kept bool
 }
 
-// Episode is one alert: from its first page to its end.
+// Episode is one alert: from its first opening to its last end.
 type Episode struct {
 	Begin time.Time `json:"begin"`
 	End   time.Time `json:"end,omitzero"` // zero: it stood when the looks ended
 	Value *float64  `json:"value,omitempty"`
+	// Stretches are the times that it stood: more than one when it fired again soon after it had cleared.
+	Stretches []Stretch `json:"stretches"`
+	// Pages are when people would have been told that it stands. See Told.
+	Pages []time.Time `json:"pages,omitempty"`
+}
+
+// Stretch is one opening of an alert, and its end.
+type Stretch struct {
+	Span
+	Event alert.Event `json:"event"` // FIRED, REOPENED, FLAPPING: what the opening would be told as
 }
 
 // covers reports whether the alert stood at some moment of [from, to]; a zero to is for ever.
@@ -37,6 +47,10 @@ type Run struct {
 	Errors     int       `json:"errors"`
 	Alerts     []Episode `json:"alerts"`
 	Suppressed int       `json:"suppressed"` // firings that paged nobody, within the suppression window
+	Reopened   int       `json:"reopened"`   // firings that continued an alert
+	Flapping   int       `json:"flapping"`   // openings that were called flapping
+	Pages      int       `json:"pages"`      // see Told
+	Held       int       `json:"held"`       // openings of which nobody was told, because they were muted
 	// Firing is how long alerts stood, in seconds.
 	Firing int64  `json:"firing_s"`
 	Reason string `json:"reason,omitempty"` // of the first error
@@ -55,7 +69,6 @@ type Decided struct {
 // An alert that its definition leaves to people is taken to be closed by somebody as soon as it has cleared:
 // otherwise the first one would stand for ever.
 func Follow(timing alert.Timing, looks []Look, until time.Time) Run {
-	timing.AutoResolve = true
 	var (
 		course = alert.Course{Timing: timing}
 		run    = Run{Looks: len(looks), Alerts: []Episode{}}
@@ -77,29 +90,67 @@ func Follow(timing alert.Timing, looks []Look, until time.Time) Run {
 		case alert.ResultTrue, alert.ResultFalse:
 		}
 		decision := course.Look(l.Look)
+		if open && !timing.AutoResolve && course.Cleared() {
+			course.Resolve()
+			decision = alert.DecisionResolved
+		}
 		switch decision {
-		case alert.DecisionFired, alert.DecisionUnsuppressed:
-			run.Alerts = append(run.Alerts, Episode{Begin: l.At, Value: l.Value})
+		case alert.DecisionFired, alert.DecisionUnsuppressed, alert.DecisionReopened:
+			run.open(l, decision, course.Flapping())
 			open = true
 		case alert.DecisionSuppressed:
 			run.Suppressed++
 		case alert.DecisionResolved:
 			if open {
-				run.Alerts[len(run.Alerts)-1].End = l.At
+				run.Alerts[len(run.Alerts)-1].close(l.At)
 			}
 			open = false
 		case alert.DecisionNone, alert.DecisionPending, alert.DecisionHolding:
 		}
 		run.Decided = append(run.Decided, Decided{l.At, l.Result, decision.Firing()})
 	}
-	for _, a := range run.Alerts {
-		end := a.End
-		if end.IsZero() {
-			end = until
+	for _, s := range run.Standing() {
+		if s.To.IsZero() {
+			s.To = until
 		}
-		run.Firing += int64(end.Sub(a.Begin) / time.Second)
+		run.Firing += int64(s.To.Sub(s.From) / time.Second)
 	}
 	return run
+}
+
+// open notes an opening: of a new alert, or of the last one.
+func (r *Run) open(l Look, decision alert.Decision, flapping bool) {
+	if decision != alert.DecisionReopened {
+		r.Alerts = append(r.Alerts, Episode{Begin: l.At, Value: l.Value})
+	} else {
+		r.Reopened++
+	}
+	e := &r.Alerts[len(r.Alerts)-1]
+	e.End = time.Time{}
+	// What it is told as is the alert's own to say.
+	as := alert.Alert{Reopened: len(e.Stretches)}
+	if flapping {
+		r.Flapping++
+		as.Flapping = &alert.Flapping{Since: l.At}
+	}
+	event, _ := as.Opening()
+	e.Stretches = append(e.Stretches, Stretch{Span: Span{From: l.At}, Event: event})
+}
+
+func (e *Episode) close(at time.Time) {
+	e.End = at
+	e.Stretches[len(e.Stretches)-1].To = at
+}
+
+// Standing are the times at which an alert stood.
+func (r Run) Standing() []Span {
+	var spans []Span
+	for _, e := range r.Alerts {
+		for _, s := range e.Stretches {
+			spans = append(spans, s.Span)
+		}
+	}
+	return spans
 }
 
 // FiringAt is what firing("KEY") was at a moment, as monitoring.firing_value says it: known as long as somebody

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"onevault/alert"
 	"onevault/backtest"
 	"onevault/vault"
 )
@@ -57,7 +56,7 @@ func BenchmarkBacktest(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			run := backtest.Follow(alert.Timing{Pending: time.Duration(d.PendingMinutes) * time.Minute, NoData: d.NoData}, found, until)
+			run := backtest.Follow(d.Timing(), found, until)
 			tried, looks, kept, alerts = tried+1, looks+run.Looks, kept+run.Kept, alerts+len(run.Alerts)
 		}
 		line.cost = server.cpu() - before + processCPU(b) - own

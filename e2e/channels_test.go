@@ -46,7 +46,7 @@ func TestChannelsThatFail_AreRecordedWithTheReasonAndHoldUpNobody(t *testing.T) 
 	})
 	s.mustBusy(versionsOf(entries, s.channelKey("BUSY")))
 	s.mustEnd(entries, "GONE", "FAILED", "CONFIG", "404")
-	s.mustEnd(entries, "PAGERDUTY", "FAILED", "CONFIG", "PAGERDUTY")
+	s.mustEnd(entries, "PAGERDUTY", "FAILED", "CONFIG", "routing_key")
 	s.mustEnd(entries, "LOGIN", "FAILED", "", "STARTTLS")
 	s.mustEnd(entries, "HANGING", "DELIVERED", "ACCEPTED", "")
 	if n := len(gone.Attempts()); n != 1 {

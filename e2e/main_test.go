@@ -39,12 +39,16 @@ var (
 	webhookSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text())[:36])
 	smtpPassword  = rand.Text()
 	slackToken    = rand.Text()
+	twilioToken   = (rand.Text() + rand.Text())[:32]
+	pagerKey      = (rand.Text() + rand.Text())[:32]
 )
 
 // The variables by which the channels of the stories name them.
 const (
 	webhookSecretVariable = "E2E_WEBHOOK_SECRET"
 	smtpPasswordVariable  = "E2E_SMTP_PASSWORD"
+	twilioTokenVariable   = "E2E_TWILIO_TOKEN"
+	pagerKeyVariable      = "E2E_PAGERDUTY_KEY"
 )
 
 // scratch is the directory of this run.

@@ -110,6 +110,7 @@ func environment(add []string) []string {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + scratch, "TMPDIR=" + os.TempDir(),
 		"ONEVAULT_DATA_DIR=" + filepath.Join(scratch, "nothing-here"),
 		webhookSecretVariable + "=" + webhookSecret, smtpPasswordVariable + "=" + smtpPassword,
+		twilioTokenVariable + "=" + twilioToken, pagerKeyVariable + "=" + pagerKey,
 	}, add...)
 }
 

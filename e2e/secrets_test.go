@@ -25,6 +25,7 @@ func TestSecrets_AreNowhereToBeRead(t *testing.T) {
 	// Every way of failing writes reasons, and reasons quote what they are about.
 	for channel, how := range map[string]inbox.Behaviour{
 		inbox.Slack: {Status: 404}, inbox.Webhook: {Status: 500}, inbox.Email: {Status: 451},
+		inbox.SMS: {Status: 500}, inbox.Voice: {Status: 403}, inbox.PagerDuty: {Status: 429},
 	} {
 		if err := s.inbox.Fail(channel, 1, how); err != nil {
 			t.Fatal(err)
@@ -34,13 +35,14 @@ func TestSecrets_AreNowhereToBeRead(t *testing.T) {
 	login["tls"], login["smtp_username"], login["smtp_password_env"] = "starttls", "onevault", smtpPasswordVariable
 	s.channel("LOGIN", "EMAIL", login, 0, 1)
 	s.channel("NOBODY", "SLACK", map[string]any{"webhook_url": "http://127.0.0.1:1/services/T0/B0/" + slackToken}, 0, 1)
+	s.telephones()
 	all := rule{suppression: 60}
-	for _, name := range []string{"EMAIL", "SLACK", "WEBHOOK", "LOGIN", "NOBODY"} {
+	for _, name := range []string{"EMAIL", "SLACK", "WEBHOOK", "LOGIN", "NOBODY", "SMS", "VOICE", "PAGERDUTY"} {
 		all.channels = append(all.channels, s.channelKey(name))
 	}
 	s.define(all, holds)
 	opened := s.awaitState("OPEN")
-	eventually(t, patience, "five channels have ended", func(ctx context.Context) (bool, any, error) {
+	eventually(t, patience, "nine recipients of eight channels have ended", func(ctx context.Context) (bool, any, error) {
 		entries, err := w.ledger(ctx, s.key)
 		ended := 0
 		for _, e := range current(entries) {
@@ -48,7 +50,7 @@ func TestSecrets_AreNowhereToBeRead(t *testing.T) {
 				ended++
 			}
 		}
-		return ended == 5, entries, err
+		return ended == 9, entries, err
 	})
 	for _, args := range [][]string{
 		{"alert", "show", opened.ID},
@@ -59,6 +61,9 @@ func TestSecrets_AreNowhereToBeRead(t *testing.T) {
 		{"doctor"},
 		{"channel", "test", s.channelKey("NOBODY")},
 		{"channel", "test", s.channelKey("LOGIN")},
+		{"channel", "test", s.channelKey("SMS")},
+		{"channel", "test", s.channelKey("VOICE")},
+		{"channel", "test", s.channelKey("PAGERDUTY")},
 		{"alert", "resolve", opened.ID},
 	} {
 		w.onevault(t, args...) // what it says is in its log, which is searched below
@@ -90,6 +95,7 @@ func (w *world) secrets() (map[string]string, error) {
 	return map[string]string{
 		"the development webhook's secret": strings.TrimPrefix(strings.TrimSpace(string(own)), "whsec_"),
 		"the webhook secret":               strings.TrimPrefix(webhookSecret, "whsec_"), "the SMTP password": smtpPassword,
+		"Twilio's auth token": twilioToken, "PagerDuty's routing key": pagerKey,
 		"the path of the Slack webhook": slackToken, "the database's password": database,
 	}, nil
 }

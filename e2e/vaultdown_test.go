@@ -81,7 +81,7 @@ func (r *rig) mustHoldAll(key string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, channel := range []string{"DEV_EMAIL", "DEV_SLACK", "DEV_WEBHOOK"} {
+	for _, channel := range []string{"DEV_EMAIL", "DEV_SLACK", "DEV_WEBHOOK", "DEV_SMS", "DEV_VOICE"} {
 		var got []string
 		for _, e := range entries {
 			if e.Channel == channel && e.Alert == key {
@@ -117,7 +117,7 @@ func (s *story) mustOnce(definition string) {
 	}
 }
 
-// devInbox are the messages in the development inbox that concern a definition.
+// devInbox are the messages by e-mail, Slack and webhook in the development inbox that concern a definition.
 func (w *world) devInbox(definition string) []inbox.Message {
 	response, err := http.Get(w.env[settings.InboxURL] + "/api/messages?after=0")
 	if err != nil {
@@ -129,7 +129,7 @@ func (w *world) devInbox(definition string) []inbox.Message {
 		return nil
 	}
 	return slices.DeleteFunc(list.Messages, func(m inbox.Message) bool {
-		return m.Refused || !strings.Contains(m.Subject+m.Text+m.Raw, definition)
+		return m.Refused || !slices.Contains(everyChannel, m.Channel) || !strings.Contains(m.Subject+m.Text+m.Raw, definition)
 	})
 }
 

@@ -3,6 +3,8 @@ package inbox
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,9 +48,10 @@ func (b Behaviour) validate(channel string) error {
 	switch channel {
 	case Email:
 		lowest = 400
-	case Slack, Webhook:
 	default:
-		return fmt.Errorf("channel %q is none of %s, %s, %s", channel, Email, Slack, Webhook)
+		if !slices.Contains(everyChannel, channel) {
+			return fmt.Errorf("channel %q is none of %s", channel, strings.Join(everyChannel, ", "))
+		}
 	}
 	switch {
 	case ways != 1:

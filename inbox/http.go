@@ -25,6 +25,9 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /slack/{rest...}", s.postSlack)
 	mux.HandleFunc("POST /webhook/{rest...}", s.postWebhook)
+	mux.HandleFunc("POST /pagerduty/v2/enqueue", s.postPagerDuty)
+	mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/Messages.json", s.postSMS)
+	mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/Calls.json", s.postCall)
 	mux.HandleFunc("GET /{$}", s.getPage)
 	mux.HandleFunc("GET /api/messages", s.getMessages)
 	mux.HandleFunc("DELETE /api/messages", s.deleteMessages)
@@ -131,24 +134,63 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, channel string
 	return raw, true
 }
 
-// deliver keeps the message and answers: as planned by Fail, with the refusal, or with success.
+// deliver keeps the message and answers in words: as planned by Fail, with the refusal, or with success.
 func (s *Server) deliver(w http.ResponseWriter, r *http.Request, m Message, refusal error) {
+	s.deliverAs(w, r, m, refusal, manner{
+		took:    func(Message) (int, any) { return http.StatusOK, "ok" },
+		refused: func(err error) (int, any) { status, word := refusalAnswer(err); return status, word },
+	})
+}
+
+// manner is how a provider answers: with a status, and a word or an object that becomes JSON.
+type manner struct {
+	took    func(Message) (status int, answer any)
+	refused func(error) (status int, answer any)
+	// keep, if set, is asked what becomes of a message that the receiver has; of one that it does not have,
+	// nothing does.
+	keep func(Message) (Message, error)
+}
+
+// deliverAs keeps the message and answers as planned by Fail, or in the provider's manner.
+func (s *Server) deliverAs(w http.ResponseWriter, r *http.Request, m Message, refusal error, p manner) {
 	always := func(Behaviour) bool { return true }
-	if fault := s.faults.take(m.Channel, always); fault != nil {
+	fault := s.faults.take(m.Channel, always)
+	if refusal == nil && p.keep != nil && (fault == nil || fault.Taken) {
+		m, refusal = p.keep(m)
+	}
+	if fault != nil {
 		m.Refused, m.Fault = !fault.Taken || refusal != nil, fault.String()
 		s.receive(m)
 		misbehave(w, r, *fault)
 		return
 	}
 	if refusal != nil {
-		status, answer := refusalAnswer(refusal)
+		status, answer := p.refused(refusal)
 		m.Refused, m.Fault = true, fmt.Sprintf("answered %d: %s", status, refusal)
 		s.receive(m)
-		http.Error(w, answer, status)
+		s.answer(w, status, answer)
 		return
 	}
 	s.receive(m)
-	s.write(w, "ok")
+	status, answer := p.took(m)
+	s.answer(w, status, answer)
+}
+
+func (s *Server) answer(w http.ResponseWriter, status int, answer any) {
+	word, isWord := answer.(string)
+	switch {
+	case isWord && status >= http.StatusBadRequest:
+		http.Error(w, word, status)
+	case isWord:
+		w.WriteHeader(status)
+		s.write(w, word)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			s.log.Debug("inbox client left early", "error", err)
+		}
+	}
 }
 
 // refusalAnswer is the bare word that Slack answers with.

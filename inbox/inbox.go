@@ -1,5 +1,5 @@
 // Package inbox is the receiving end of a development start: a local SMTP server, a Slack incoming
-// webhook and a generic webhook receiver, with one page that shows every message as its receiver would
+// webhook, Twilio's messages and calls, PagerDuty's events and a generic webhook receiver, with one page that shows every message as its receiver would
 // see it. The demo and the end-to-end tests use it as the proof that a message really arrived, and make
 // it misbehave as real providers do.
 //
@@ -46,6 +46,9 @@ type Server struct {
 	store    *store
 	faults   *faults
 	verifier *verifier
+
+	pagerMu sync.Mutex
+	pager   pagerService
 
 	smtp         *smtp.Server
 	smtpListener net.Listener
@@ -129,7 +132,7 @@ func (s *Server) serve(name string, run func() error) {
 func (s *Server) SMTPAddr() string { return s.smtpListener.Addr().String() }
 
 // HTTPURL is the address of the page, without a trailing slash; the receivers are below it at
-// /slack/... and /webhook/....
+// /slack/... and /webhook/..., and the providers' interfaces at /twilio and /pagerduty.
 func (s *Server) HTTPURL() string { return "http://" + s.httpAddr.String() }
 
 // Messages returns what the receivers have, oldest first. Deliveries that were refused are not part

@@ -11,7 +11,14 @@ const (
 	Email   = "EMAIL"
 	Slack   = "SLACK"
 	Webhook = "WEBHOOK"
+
+	SMS       = "SMS"
+	Voice     = "VOICE"
+	PagerDuty = "PAGERDUTY"
 )
+
+// everyChannel lists them as the page does.
+var everyChannel = []string{Email, Slack, SMS, Voice, PagerDuty, Webhook}
 
 // Message is one delivery as its receiver has it.
 type Message struct {
@@ -20,9 +27,9 @@ type Message struct {
 	Channel    string    `json:"channel"`
 	ReceivedAt time.Time `json:"received_at"`
 
-	From    string `json:"from,omitempty"`    // e-mail: From header; Slack: user name; webhook: User-Agent
-	To      string `json:"to,omitempty"`      // e-mail: envelope recipients; Slack: #channel or path; webhook: path
-	Subject string `json:"subject,omitempty"` // e-mail: Subject; Slack: what a push notification shows; webhook: summary
+	From    string `json:"from,omitempty"`    // e-mail: From header; Slack: user name; SMS and call: number; otherwise User-Agent
+	To      string `json:"to,omitempty"`      // e-mail: envelope recipients; Slack: #channel or path; SMS and call: number; webhook: path
+	Subject string `json:"subject,omitempty"` // e-mail: Subject; otherwise what a push notification shows, or the first words
 	Text    string `json:"text,omitempty"`    // everything a person can read in it, as plain text
 	HTML    string `json:"html,omitempty"`    // as shown; of an e-mail it is the sender's and hostile
 
@@ -38,7 +45,8 @@ type Message struct {
 	Verified *bool  `json:"verified,omitempty"`
 	Verdict  string `json:"verdict,omitempty"`
 
-	// Key is what the sender keeps equal over retries: Message-ID, webhook-id, the key in Slack metadata.
+	// Key is what the sender keeps equal over retries: Message-ID, webhook-id, the key in Slack
+	// metadata or in Twilio's callback address, PagerDuty's dedup_key.
 	Key string `json:"key,omitempty"`
 	// Copy counts arrivals of one key at one receiver: 2 means that somebody was told twice.
 	Copy int `json:"copy"`
@@ -54,9 +62,10 @@ func (m Message) size() int {
 	return len(m.Raw) + len(m.Pretty) + len(m.Text) + len(m.HTML)
 }
 
-// sameDelivery reports whether two messages are copies: a key repeated at another receiver is none.
+// sameDelivery reports whether two messages are copies: a key repeated at another receiver is none, and
+// neither is one at PagerDuty, where it changes the alert that is there.
 func (m Message) sameDelivery(o Message) bool {
-	return m.Key != "" && m.Key == o.Key && m.Channel == o.Channel && m.To == o.To
+	return m.Channel != PagerDuty && m.Key != "" && m.Key == o.Key && m.Channel == o.Channel && m.To == o.To
 }
 
 var (

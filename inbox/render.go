@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-//go:embed slack.html alertmanager.html
+//go:embed slack.html alertmanager.html pagerduty.html sms.html voice.html
 var viewFiles embed.FS
 
 var views = template.Must(template.New("").Funcs(template.FuncMap{

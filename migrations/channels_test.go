@@ -37,6 +37,8 @@ func putChannel(t *testing.T, db database, key string, given columns) {
 const fullEmail = `{"smtp_server": "smtp.example.com", "smtp_port": 587, "smtp_username": "alerts", "smtp_password_env": "SMTP_PASSWORD",
 	"from_address": "OneVault <alerts@example.com>", "to_addresses": ["oncall@example.com", "Dana <dana@example.com>"]}`
 
+const fullSMS = `{"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "TWILIO_AUTH_TOKEN", "from_number": "+4930100000", "to_numbers": ["+4930123456"]}`
+
 func TestChannel_ThatCouldNeverDeliverIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)
@@ -72,6 +74,22 @@ func TestChannel_ThatCouldNeverDeliverIsRefused(t *testing.T) {
 		{"WEBHOOK", `{"url": "https://example.com/alerts"}`, []string{"configuration.secret_env is missing", `"unsigned": true`}},
 		{"WEBHOOK", `{"url": "https://example.com/alerts", "unsigned": "true"}`, []string{"configuration.secret_env is missing"}},
 		{"WEBHOOK", `{"url": "https://example.com/alerts", "secret_env": ""}`, []string{"configuration.secret_env is missing"}},
+		{"PAGERDUTY", `{}`, []string{"configuration.routing_key_env is missing", "PAGERDUTY_ROUTING_KEY"}},
+		{"PAGERDUTY", `{"routing_key_env": " "}`, []string{"configuration.routing_key_env is missing"}},
+		{"PAGERDUTY", `{"routing_key_env": "K", "api_base_url": "events.pagerduty.com"}`, []string{"configuration.api_base_url is not an http or https URL"}},
+		{"SMS", without(fullSMS, "account_sid"), []string{"configuration.account_sid is missing"}},
+		{"SMS", with(fullSMS, `{"account_sid": "AC12"}`), []string{`configuration.account_sid is "AC12"`, "32 hexadecimal digits"}},
+		{"SMS", without(fullSMS, "auth_token_env"), []string{"configuration.auth_token_env is missing", "TWILIO_AUTH_TOKEN"}},
+		{"SMS", without(fullSMS, "from_number"), []string{"configuration.from_number is missing"}},
+		{"SMS", without(fullSMS, "to_numbers"), []string{"configuration.to_numbers is missing"}},
+		{"SMS", with(fullSMS, `{"to_numbers": []}`), []string{"configuration.to_numbers", "at least one number"}},
+		{"SMS", with(fullSMS, `{"to_numbers": "+4930123456"}`), []string{"configuration.to_numbers", "Give an array"}},
+		{"SMS", with(fullSMS, `{"to_numbers": ["+4930123456", "030 123"]}`), []string{`holds "030 123"`, "with their country"}},
+		{"SMS", with(fullSMS, `{"to_numbers": [null]}`), []string{"configuration.to_numbers holds"}},
+		{"SMS", with(fullSMS, `{"api_base_url": "x"}`), []string{"configuration.api_base_url"}},
+		{"VOICE", without(fullSMS, "from_number"), []string{"configuration.from_number is missing"}},
+		{"VOICE", with(fullSMS, `{"from_number": "OneVault"}`), []string{`configuration.from_number is "OneVault"`, "no call"}},
+		{"VOICE", with(without(fullSMS, "from_number"), `{"messaging_service_sid": "MG1"}`), []string{"configuration.from_number is missing"}},
 		{"SMS", `[]`, []string{"configuration is a JSON array"}},
 		{"SMS", `"text"`, []string{"configuration is a JSON string"}},
 	} {
@@ -90,7 +108,7 @@ func TestChannel_ThatHoldsASecretIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Pool(t)
 	putHub(t, db, "C")
-	for _, field := range []string{"smtp_password", "password", "bot_token", "auth_token", "secret", "routing_key", "api_key"} {
+	for _, field := range []string{"smtp_password", "password", "bot_token", "auth_token", "secret", "routing_key", "integration_key", "api_key"} {
 		sql, args := channelRow("C", columns{"channel_type": "SMS", "configuration": `{"` + field + `": "s3cret-word"}`})
 		_, err := db.Exec(t.Context(), sql, args...)
 		wantText(t, err, "configuration holds a secret itself")
@@ -128,9 +146,12 @@ func TestChannel_UsableOnesAreAccepted(t *testing.T) {
 		{"SLACK", `{"webhook_url_env": "SLACK_WEBHOOK_URL"}`},
 		{"WEBHOOK", `{"url": "HTTPS://example.com/alerts", "secret_env": "WEBHOOK_SECRET"}`},
 		{"WEBHOOK", `{"url_file": "/run/secrets/url", "unsigned": true}`},
-		{"SMS", `{"account_sid": "x"}`},
-		{"VOICE", `{}`},
+		{"SMS", fullSMS},
+		{"SMS", `{"account_sid_env": "SID", "auth_token_file": "token", "messaging_service_sid": "MG1", "to_numbers": "[\"+49 30 123-456\", \"+1 (212) 555.0100\"]"}`},
+		{"SMS", `{"account_sid_env": "SID", "auth_token_env": "TOKEN", "from_number": "OneVault", "to_numbers": ["+4930123456"]}`},
+		{"VOICE", fullSMS},
 		{"PAGERDUTY", `{"routing_key_env": "PD_KEY"}`},
+		{"PAGERDUTY", `{"routing_key_file": "/run/secrets/pagerduty", "api_base_url": "https://events.eu.pagerduty.com"}`},
 	} {
 		putChannel(t, db, fmt.Sprint("C", i), columns{"channel_type": c.kind, "configuration": c.configuration})
 	}

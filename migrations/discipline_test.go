@@ -19,7 +19,7 @@ func putHub(t *testing.T, db database, key string) {
 
 const putVersion = `
 	INSERT INTO monitoring.notification_config_s (notification_config_hk, hash_diff, channel_name, channel_type, configuration)
-	VALUES (util.hash_binary($1), '\xdead', $2, 'SMS', '{}')`
+	VALUES (util.hash_binary($1), '\xdead', $2, 'SLACK', '{"webhook_url_env": "URL"}')`
 
 func TestDiscipline_HubKeysAreHashesOfTheirBusinessKeys(t *testing.T) {
 	t.Parallel()
@@ -137,12 +137,12 @@ func TestDiscipline_LoadDatesGrowWithinOneTransaction(t *testing.T) {
 		// As the guide gives it: equal throughout the transaction.
 		exec(t, db, `
 			INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, hash_diff, channel_name, channel_type, configuration)
-			VALUES (util.hash_binary('C'), util.current_load_date(), '\x', $1, 'SMS', '{}')`, name)
+			VALUES (util.hash_binary('C'), util.current_load_date(), '\x', $1, 'SLACK', '{"webhook_url_env": "URL"}')`, name)
 	}
 	// A clock that went back must not, either.
 	exec(t, db, `
 		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, hash_diff, channel_name, channel_type, configuration)
-		VALUES (util.hash_binary('C'), now() - interval '1 hour', '\x', '5', 'SMS', '{}')`)
+		VALUES (util.hash_binary('C'), now() - interval '1 hour', '\x', '5', 'SLACK', '{"webhook_url_env": "URL"}')`)
 	exec(t, db, "COMMIT")
 	wantOneUnbrokenHistory(t, db, "C")
 	if names := value[string](t, db, "SELECT string_agg(channel_name, '' ORDER BY load_date) FROM monitoring.notification_config_s"); names != "12345" {
@@ -157,7 +157,7 @@ func TestDiscipline_AClosedVersionMayBeLoadedFromElsewhere(t *testing.T) {
 	exec(t, db, putVersion, "C", "now")
 	exec(t, db, `
 		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, load_end_date, hash_diff, channel_name, channel_type, configuration)
-		VALUES (util.hash_binary('C'), now() - interval '2 days', now() - interval '1 day', '\x', 'then', 'SMS', '{}')`)
+		VALUES (util.hash_binary('C'), now() - interval '2 days', now() - interval '1 day', '\x', 'then', 'SLACK', '{"webhook_url_env": "URL"}')`)
 	if name := value[string](t, db, "SELECT channel_name FROM monitoring.notification_config_s WHERE load_end_date IS NULL"); name != "now" {
 		t.Errorf("the current row is %q", name)
 	}
@@ -341,7 +341,7 @@ func TestDiscipline_NoVersionEndsBeforeItCame(t *testing.T) {
 	putHub(t, db, "C")
 	refused(t, db, "22023", []string{"load_end_date", "of a row of monitoring.notification_config_s lies before its load_date"}, `
 		INSERT INTO monitoring.notification_config_s (notification_config_hk, load_date, load_end_date, hash_diff, channel_name, channel_type, configuration)
-		VALUES (util.hash_binary('C'), now(), now() - interval '1 day', '\x', 'then', 'SMS', '{}')`)
+		VALUES (util.hash_binary('C'), now(), now() - interval '1 day', '\x', 'then', 'SLACK', '{"webhook_url_env": "URL"}')`)
 	exec(t, db, "SELECT monitoring.collect_system_health_metrics()")
 	refused(t, db, "23514", []string{"system_health_metric_s_ends_after_it_came"}, `
 		INSERT INTO monitoring.system_health_metric_s (health_metric_hk, load_date, load_end_date, hash_diff, metric_name, metric_category, measurement_timestamp)

@@ -123,6 +123,16 @@ func TestRecordChanges_CountsMessagesWhoseDeliveriesEndedOutOfOrder(t *testing.T
 	}
 }
 
+func TestRecordChanges_RefusesACountWithoutItsMoment(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	key := alertIn(t, db, "D", "OPEN")
+	for _, lacking := range []string{`{"count": 1}`, `{"at": "2026-05-04T03:12:00Z"}`} {
+		refused(t, db, "22004", []string{"lacks its at or its count", "when the messages were sent"},
+			"SELECT monitoring.record_alert_changes(jsonb_build_array($2::text::jsonb || jsonb_build_object('alert_key', $1::text, 'change', 'NOTIFIED')))", key, lacking)
+	}
+}
+
 func TestCommand_NamesTheRemedyWhenNoAlertIsMeant(t *testing.T) {
 	t.Parallel()
 	db := listen(t, pgtest.DB(t))

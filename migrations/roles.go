@@ -18,6 +18,7 @@ var roles = []struct{ name, comment string }{
 	{"onevault_collector", "OneVault: measures a server. Nothing in the vault."},
 	{"onevault_worker", "OneVault: what the worker needs. Grant it to the role with which workers log in."},
 	{"onevault_operator", "OneVault: people on call in psql. They read everything, acknowledge and resolve, configure."},
+	{"onevault_sql", "OneVault: what raw SQL conditions run as. It reads the views of monitoring_sql and nothing else; grant it nothing."},
 	{"onevault_reader", "OneVault: reads what belongs to no tenant, and the tenants that monitoring.reader_tenant gives."},
 }
 
@@ -25,6 +26,7 @@ var roles = []struct{ name, comment string }{
 var memberships = []struct{ role, member string }{
 	{"pg_monitor", "onevault_collector"},
 	{"onevault_collector", "onevault_worker"},
+	{"onevault_sql", "onevault_owner"}, // who migrates the vault gives the sandbox its owner
 }
 
 // MissingRoles returns the statements that a superuser must run so that all roles are there; none: they
@@ -169,7 +171,7 @@ const roleState = `
 	SELECT coalesce(string_agg(r.rolname || ' ' || r.oid, ', ' ORDER BY r.rolname), '')
 	       || '; owner: ' || coalesce(pg_has_role(current_user, to_regrole('onevault_owner'), 'MEMBER')::text, 'missing')
 	  FROM pg_roles r WHERE r.rolname LIKE 'onevault\_%'
-	   AND r.rolname IN ('onevault_owner', 'onevault_worker', 'onevault_operator', 'onevault_reader', 'onevault_collector')`
+	   AND r.rolname IN ('onevault_owner', 'onevault_worker', 'onevault_operator', 'onevault_reader', 'onevault_collector', 'onevault_sql')`
 
 // privilegesMark stands among the scripts, with the roles that were given their rights last.
 const privilegesMark = "privileges"

@@ -441,7 +441,7 @@ func TestUp_MakesTheRolesOnceForDatabasesThatAreMigratedTogether(t *testing.T) {
 	roles := values[string](t, conn, `
 		SELECT rolname || ': ' || shobj_description(oid, 'pg_authid') FROM pg_roles
 		 WHERE rolname LIKE 'onevault\_%' AND NOT rolcanlogin AND NOT rolsuper AND NOT rolcreaterole ORDER BY rolname`)
-	if len(roles) != 5 || !strings.HasPrefix(roles[0], "onevault_collector: OneVault: measures") {
+	if len(roles) != 6 || !strings.HasPrefix(roles[0], "onevault_collector: OneVault: measures") {
 		t.Errorf("the roles are %q", roles)
 	}
 	if !value[bool](t, conn, "SELECT pg_has_role('onevault_worker', 'pg_monitor', 'USAGE') AND NOT pg_has_role('onevault_reader', 'pg_monitor', 'MEMBER')") {
@@ -475,8 +475,8 @@ func TestUp_WithoutTheRightToMakeRolesSaysWhatASuperuserMustRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing, err := migrations.MissingRoles(t.Context(), as)
-	if err != nil || len(missing) != 7 {
-		t.Fatalf("missing %q, %v; want five roles and two memberships", missing, err)
+	if err != nil || len(missing) != 9 {
+		t.Fatalf("missing %q, %v; want six roles and three memberships", missing, err)
 	}
 	said := strings.Join(progress, "\n")
 	for _, statement := range missing {
@@ -541,6 +541,11 @@ func TestUp_ARoleThatMayMakeRolesMakesThem(t *testing.T) {
 	}
 	if owner := value[string](t, admin, "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'monitoring'"); owner != "onevault_owner" {
 		t.Errorf("the schema belongs to %s", owner)
+	}
+	if owners := value[string](t, admin, `
+		SELECT string_agg(DISTINCT proowner::regrole::text, ' ') FILTER (WHERE prosecdef) || ', ' || string_agg(DISTINCT proowner::regrole::text, ' ') FILTER (WHERE NOT prosecdef)
+		  FROM pg_proc WHERE pronamespace = 'monitoring_sql'::regnamespace`); owners != "onevault_sql, onevault_owner" {
+		t.Errorf("the sandbox of raw SQL belongs to %s", owners)
 	}
 	// And it is still its migrator.
 	exec(t, admin, "DELETE FROM public.onevault_functions")

@@ -37,7 +37,7 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 func classifyHTTP(o *outcome, err error) Receipt {
 	status, wrote, retryAfter, snippet := o.read()
 	if status == 0 {
-		return classifyUnanswered(wrote, err)
+		return classifyUnanswered(wrote, o.cause(err))
 	}
 	r := Receipt{Class: statusClass(status), RetryAfter: retryAfter}
 	if r.Class == Accepted {

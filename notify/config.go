@@ -27,6 +27,9 @@ type Options struct {
 	SecretsDir string
 	// Timeout bounds one attempt; 0 is 15 s. The context's deadline holds as well.
 	Timeout time.Duration
+	// PublicURL is where providers reach the API's inbound side; nil: they cannot, so no callback is asked
+	// for and no answer by telephone is offered.
+	PublicURL *url.URL
 	// RootCAs replaces the system's certificate authorities; nil keeps them.
 	RootCAs *x509.CertPool
 }
@@ -46,8 +49,7 @@ func (o Options) timeout() time.Duration {
 }
 
 // Open makes the channel of a configuration. It reaches no network. An error is a misconfiguration and
-// names the channel, the field, its value unless that is a secret, and the remedy. A type that this
-// build cannot send opens, and each of its deliveries fails with a reason that says so.
+// names the channel, the field, its value unless that is a secret, and the remedy.
 func Open(cfg Config, o Options) (Channel, error) {
 	channel, err := open(cfg, o)
 	if err != nil {
@@ -64,8 +66,12 @@ func open(cfg Config, o Options) (Channel, error) {
 		return openSlack(cfg, o)
 	case TypeWebhook:
 		return openWebhook(cfg, o)
-	case TypeSMS, TypeVoice, TypePagerDuty:
-		return unsupported{cfg}, nil
+	case TypePagerDuty:
+		return openPagerDuty(cfg, o)
+	case TypeSMS:
+		return openSMS(cfg, o)
+	case TypeVoice:
+		return openVoice(cfg, o)
 	}
 	return nil, unknownType(cfg.Type)
 }
@@ -82,7 +88,7 @@ func (c Config) PerAlert() bool {
 }
 
 func unknownType(t Type) error {
-	return fmt.Errorf("channel_type: %q is unknown; use EMAIL, SLACK or WEBHOOK", t)
+	return fmt.Errorf("channel_type: %q is unknown; use EMAIL, SLACK, SMS, VOICE, WEBHOOK or PAGERDUTY", t)
 }
 
 // Lint reports what is wrong or suspicious about a configuration without looking at the environment or
@@ -97,8 +103,12 @@ func Lint(cfg Config) []error {
 		parseSlack(f)
 	case TypeWebhook:
 		parseWebhook(f)
-	case TypeSMS, TypeVoice, TypePagerDuty:
-		return []error{fmt.Errorf("channel %s: channel_type: %w", cfg.Key, errors.New(unsupported{cfg}.reason()))}
+	case TypePagerDuty:
+		parsePagerDuty(f)
+	case TypeSMS:
+		parseSMS(f)
+	case TypeVoice:
+		parseVoice(f)
 	default:
 		return []error{fmt.Errorf("channel %s: %w", cfg.Key, unknownType(cfg.Type))}
 	}

@@ -61,6 +61,18 @@ func TestOpen_SaysWhatToCorrect(t *testing.T) {
 		}
 		return string(out)
 	}
+	sms := func(change, value string) string {
+		f := map[string]json.RawMessage{
+			"account_sid": json.RawMessage(`"` + twilioSID + `"`), "auth_token_env": json.RawMessage(`"TWILIO_TOKEN"`),
+			"from_number": json.RawMessage(`"+4930100000"`), "to_numbers": json.RawMessage(`["+4930123456"]`),
+		}
+		f[change] = json.RawMessage(value)
+		out, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
 	for _, c := range []struct {
 		name string
 		cfg  Config
@@ -69,7 +81,7 @@ func TestOpen_SaysWhatToCorrect(t *testing.T) {
 	}{
 		{"no object", row(TypeEmail, `[1]`), []string{"configuration", "JSON object"}, true},
 		{"null", row(TypeSlack, `null`), []string{"configuration", "JSON object"}, true},
-		{"unknown type", row("TEAMS", `{}`), []string{`"TEAMS"`, "EMAIL, SLACK or WEBHOOK"}, true},
+		{"unknown type", row("TEAMS", `{}`), []string{`"TEAMS"`, "EMAIL, SLACK, SMS, VOICE, WEBHOOK or PAGERDUTY"}, true},
 		{"no server", row(TypeEmail, email("smtp_server", "")), []string{"smtp_server: it is missing"}, true},
 		{"server with port", row(TypeEmail, email("smtp_server", `"mail:25"`)), []string{`"mail:25"`, "smtp_port"}, true},
 		{"port word", row(TypeEmail, email("smtp_port", `"abc"`)), []string{"smtp_port", "abc", "1 to 65535"}, true},
@@ -101,6 +113,23 @@ func TestOpen_SaysWhatToCorrect(t *testing.T) {
 		{"webhook clear text", row(TypeWebhook, `{"url":"http://8.8.8.8/a","unsigned":true}`), []string{"url", "without encryption"}, false},
 		{"webhook metadata", row(TypeWebhook, `{"url":"http://169.254.169.254/latest","unsigned":true}`), []string{"url", "link-local"}, false},
 		{"webhook scheme", row(TypeWebhook, `{"url":"file:///etc/passwd","unsigned":true}`), []string{"url", "https://host/path"}, true},
+		{"pagerduty without key", row(TypePagerDuty, `{}`), []string{"routing_key_env: it is missing"}, true},
+		{"pagerduty key in the row", row(TypePagerDuty, `{"routing_key":"`+pagerKey+`"}`), []string{"routing_key", "does not belong into the row"}, true},
+		{"pagerduty key of another kind", row(TypePagerDuty, `{"routing_key_env":"SHORT"}`), []string{"routing_key", "32 letters and digits"}, false},
+		{"pagerduty elsewhere", row(TypePagerDuty, `{"routing_key_env":"PAGERDUTY_KEY","api_base_url":"https://8.8.8.8"}`), []string{"api_base_url", "8.8.8.8 is not the provider's", "ONEVAULT_ALLOWED_CIDRS"}, false},
+		{"pagerduty look-alike", row(TypePagerDuty, `{"routing_key_env":"PAGERDUTY_KEY","api_base_url":"https://user:pw@pagerduty.com/?x=1"}`), []string{"api_base_url", "host and path alone"}, true},
+		{"sms without all", row(TypeSMS, `{}`), []string{"account_sid: it is missing", "auth_token_env: it is missing", "from_number: it is missing", "to_numbers: it is missing"}, true},
+		{"sms account", row(TypeSMS, sms("account_sid", `"AC12"`)), []string{"account_sid", `"AC12"`, "32 hexadecimal digits"}, true},
+		{"sms token in the row", row(TypeSMS, sms("auth_token", `"`+twilioAuth+`"`)), []string{"auth_token", "does not belong into the row"}, true},
+		{"sms token of another kind", row(TypeSMS, sms("auth_token_env", `"SHORT"`)), []string{"auth_token", "32 letters and digits"}, false},
+		{"sms number", row(TypeSMS, sms("to_numbers", `["+4930123456","030 123"]`)), []string{"to_numbers", `"030123"`, "+4930123456"}, true},
+		{"sms no numbers", row(TypeSMS, sms("to_numbers", `[]`)), []string{"to_numbers", "at least one"}, true},
+		{"sms sender", row(TypeSMS, sms("from_number", `"much too long a name"`)), []string{"from_number", `"much too long a name"`}, true},
+		{"sms service", row(TypeSMS, sms("messaging_service_sid", `"MG1"`)), []string{"messaging_service_sid", `"MG1"`}, true},
+		{"voice sender", row(TypeVoice, sms("from_number", `"OneVault"`)), []string{"from_number", `"OneVault" can make no call`}, true},
+		{"voice voice", row(TypeVoice, sms("voice", `"<Amy>"`)), []string{"voice", `"<Amy>"`}, true},
+		{"voice language", row(TypeVoice, sms("language", `"English"`)), []string{"language", `"English"`, "en-GB"}, true},
+		{"twilio elsewhere", row(TypeSMS, sms("api_base_url", `"http://8.8.8.8"`)), []string{"api_base_url", "8.8.8.8"}, false},
 		{"several at once", row(TypeEmail, `{}`), []string{"smtp_server", "to_addresses", "from_address"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,25 +175,10 @@ func TestLint_HintsAtWhatOpenAccepts(t *testing.T) {
 		{row(TypeSlack, `{"webhook_url":"https://example.com/x","chanel":"#ops"}`), "chanel: nothing reads this field"},
 		{row(TypeWebhook, `{"url":"https://example.com/x","unsigned":true,"headers":{"Authorization":"Basic abc"}}`), "headers_env"},
 		{row(TypeEmail, strings.Replace(guideEmail, "587", "465", 1)), "implicit"},
-		{row(TypePagerDuty, `{}`), "cannot send PagerDuty yet"},
+		{row(TypePagerDuty, `{"routing_key_env":"K","integration_key_env":"K"}`), "integration_key_env: nothing reads this field"},
 	} {
 		if got := fmt.Sprint(Lint(c.cfg)); !strings.Contains(got, c.says) {
 			t.Errorf("Lint = %s, want %q in it", got, c.says)
-		}
-	}
-}
-
-func TestOpen_ChannelsOfLaterBuildsFailTheirDeliveries(t *testing.T) {
-	t.Parallel()
-	for kind, word := range map[Type]string{TypePagerDuty: "PagerDuty", TypeSMS: "SMS", TypeVoice: "voice"} {
-		channel := mustOpen(t, row(kind, `{"integration_key":"k"}`), Options{})
-		recipients := channel.Recipients()
-		if len(recipients) != 1 {
-			t.Fatalf("Recipients = %q, want one, so that the failure has its entry", recipients)
-		}
-		r := channel.Send(t.Context(), recipients[0], firedMessage())
-		if r.Class != Misconfigured || !strings.Contains(r.Reason, word) || !strings.Contains(r.Reason, "Channel A") {
-			t.Errorf("receipt = %+v, want CONFIG naming %s and the channel", r, word)
 		}
 	}
 }
@@ -186,7 +200,10 @@ func TestRedact_LeavesNoSecretAndOpensWhereNoneIsNeeded(t *testing.T) {
 		{"webhook user", row(TypeWebhook, `{"url":"https://u:`+tokenInQuery+`@example.com/","unsigned":true}`), false},
 		{"webhook header", row(TypeWebhook, `{"url":"https://example.com/a","unsigned":true,"headers":{"X-Auth":"`+headerToken+`"}}`), false},
 		{"plain webhook", row(TypeWebhook, `{"url":"https://example.com/hooks/dba","secret_env":"HOOK_SECRET"}`), true},
-		{"pagerduty", row(TypePagerDuty, `{"integration_key":"`+tokenInPath+`"}`), true},
+		{"pagerduty", row(TypePagerDuty, `{"routing_key":"`+pagerKey+`"}`), false},
+		{"pagerduty by variable", row(TypePagerDuty, `{"routing_key_env":"PAGERDUTY_KEY"}`), true},
+		{"sms", row(TypeSMS, `{"account_sid":"`+twilioSID+`","auth_token":"`+twilioAuth+`","from_number":"+4930100000","to_numbers":["+4930123456"]}`), false},
+		{"sms by variable", row(TypeSMS, `{"account_sid":"`+twilioSID+`","auth_token_env":"TWILIO_TOKEN","from_number":"+4930100000","to_numbers":["+4930123456"]}`), true},
 		{"not JSON", row(TypeSlack, `"`+tokenInPath+`"`), false},
 	} {
 		before := string(c.cfg.Configuration)

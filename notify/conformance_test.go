@@ -16,6 +16,7 @@ type httpBehaviour struct {
 	name           string
 	behave         func(http.ResponseWriter, *http.Request, <-chan struct{})
 	slack, webhook Class
+	pager, phone   Class // PagerDuty; SMS and VOICE
 	retryAfter     time.Duration
 	hangs          bool
 	tls, untrusted bool
@@ -24,47 +25,68 @@ type httpBehaviour struct {
 // httpBehaviours is the one table of what a provider over HTTP may do and what that proves. The channels
 // differ where a 2xx comes without Slack's word: there the status is the receipt of a webhook only.
 var httpBehaviours = []httpBehaviour{
-	{name: "200 ok", behave: answer(200, "ok"), slack: Accepted, webhook: Accepted},
-	{name: "200 ok over TLS", behave: answer(200, "ok"), tls: true, slack: Accepted, webhook: Accepted},
-	{name: "200 ok false", behave: answer(200, `{"ok":false,"error":"invalid_auth"}`), slack: Uncertain, webhook: Accepted},
-	{name: "200 blank error", behave: answer(200, `{"ok":false,"error":""}`), slack: Uncertain, webhook: Accepted},
-	{name: "200 empty JSON", behave: answer(200, `{}`), slack: Uncertain, webhook: Accepted},
-	{name: "200 empty", behave: answer(200, ``), slack: Uncertain, webhook: Accepted},
-	{name: "200 HTML", behave: answer(200, `<html>captive portal</html>`), slack: Uncertain, webhook: Accepted},
-	{name: "200 malformed JSON", behave: answer(200, `{"ok":tr`), slack: Uncertain, webhook: Accepted},
-	{name: "302", behave: answer(302, "", "Location", "/elsewhere"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "307", behave: answer(307, "", "Location", "/elsewhere"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "400", behave: answer(400, "invalid_payload"), slack: Permanent, webhook: Permanent},
-	{name: "401", behave: answer(401, "no"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "403", behave: answer(403, "invalid_token"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "404", behave: answer(404, "no_service"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "404 HTML", behave: answer(404, "<html>none</html>"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "408", behave: answer(408, ""), slack: Transient, webhook: Transient},
-	{name: "410", behave: answer(410, "channel_is_archived"), slack: Misconfigured, webhook: Misconfigured},
-	{name: "413", behave: answer(413, ""), slack: Permanent, webhook: Permanent},
-	{name: "425", behave: answer(425, ""), slack: Transient, webhook: Transient},
-	{name: "429 seconds", behave: answer(429, "", "Retry-After", "7"), slack: NotSent, webhook: NotSent, retryAfter: 7 * time.Second},
-	{name: "429 date", behave: retryAtDate, slack: NotSent, webhook: NotSent, retryAfter: time.Hour},
-	{name: "429 bare", behave: answer(429, ""), slack: NotSent, webhook: NotSent},
-	{name: "500", behave: answer(500, "rollup_error"), slack: Transient, webhook: Transient},
-	{name: "502 HTML", behave: answer(502, "<html>bad gateway</html>"), slack: Transient, webhook: Transient},
-	{name: "503 seconds", behave: answer(503, "", "Retry-After", "5"), slack: Transient, webhook: Transient, retryAfter: 5 * time.Second},
-	{name: "hang", behave: hang, hangs: true, slack: Uncertain, webhook: Uncertain},
-	{name: "slow loris", behave: slowLoris, hangs: true, slack: Uncertain, webhook: Accepted},
-	{name: "reset", behave: resetConnection, slack: Uncertain, webhook: Uncertain},
-	{name: "truncated", behave: truncated, slack: Uncertain, webhook: Accepted},
-	{name: "huge body", behave: hugeBody, slack: Uncertain, webhook: Accepted},
-	{name: "gzip bomb", behave: gzipBomb, slack: Uncertain, webhook: Accepted},
-	{name: "untrusted TLS", behave: answer(200, "ok"), tls: true, untrusted: true, slack: NotSent, webhook: NotSent},
-	{name: "echo", behave: echo, slack: Misconfigured, webhook: Misconfigured},
+	{name: "200 ok", behave: answer(200, "ok"), slack: Accepted, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 ok over TLS", behave: answer(200, "ok"), tls: true, slack: Accepted, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "201 Twilio", behave: answer(201, twilioQueued), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Accepted},
+	{name: "201 Twilio over TLS", behave: answer(201, twilioQueued), tls: true, slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Accepted},
+	{name: "201 empty JSON", behave: answer(201, `{}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Accepted},
+	{name: "201 malformed JSON", behave: answer(201, `{"sid":`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Accepted},
+	{name: "202 PagerDuty", behave: answer(202, pagerDutyTook), slack: Uncertain, webhook: Accepted, pager: Accepted, phone: Uncertain},
+	{name: "202 PagerDuty over TLS", behave: answer(202, pagerDutyTook), tls: true, slack: Uncertain, webhook: Accepted, pager: Accepted, phone: Uncertain},
+	{name: "202 empty", behave: answer(202, ``), slack: Uncertain, webhook: Accepted, pager: Accepted, phone: Uncertain},
+	{name: "202 refused", behave: answer(202, `{"status":"invalid event","message":"no","errors":["a","b"]}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 PagerDuty refused", behave: answer(200, `{"status":"invalid event","message":"no","errors":[]}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "302 empty JSON", behave: answer(302, `{}`), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "400 PagerDuty", behave: answer(400, `{"status":"invalid event","message":"Event object is invalid","errors":["'payload.summary' is missing"]}`, jsonAnswer...), slack: Permanent, webhook: Permanent, pager: Permanent, phone: Permanent},
+	{name: "400 PagerDuty key", behave: answer(400, `{"status":"invalid event","message":"Event object is invalid","errors":["'routing_key' is invalid"]}`, jsonAnswer...), slack: Permanent, webhook: Permanent, pager: Misconfigured, phone: Permanent},
+	{name: "400 Twilio", behave: answer(400, `{"code":21211,"message":"The 'To' number is not valid","more_info":"https://www.twilio.com/docs/errors/21211","status":400}`, jsonAnswer...), slack: Permanent, webhook: Permanent, pager: Permanent, phone: Permanent},
+	{name: "200 ok false", behave: answer(200, `{"ok":false,"error":"invalid_auth"}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 blank error", behave: answer(200, `{"ok":false,"error":""}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 empty JSON", behave: answer(200, `{}`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 empty", behave: answer(200, ``), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 HTML", behave: answer(200, `<html>captive portal</html>`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "200 malformed JSON", behave: answer(200, `{"ok":tr`), slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "302", behave: answer(302, "", "Location", "/elsewhere"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "307", behave: answer(307, "", "Location", "/elsewhere"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "400", behave: answer(400, "invalid_payload"), slack: Permanent, webhook: Permanent, pager: Permanent, phone: Permanent},
+	{name: "401", behave: answer(401, "no"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "403", behave: answer(403, "invalid_token"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "404", behave: answer(404, "no_service"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "404 HTML", behave: answer(404, "<html>none</html>"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "408", behave: answer(408, ""), slack: Transient, webhook: Transient, pager: Transient, phone: Transient},
+	{name: "410", behave: answer(410, "channel_is_archived"), slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
+	{name: "413", behave: answer(413, ""), slack: Permanent, webhook: Permanent, pager: Permanent, phone: Permanent},
+	{name: "425", behave: answer(425, ""), slack: Transient, webhook: Transient, pager: Transient, phone: Transient},
+	{name: "429 seconds", behave: answer(429, "", "Retry-After", "7"), slack: NotSent, webhook: NotSent, pager: NotSent, phone: NotSent, retryAfter: 7 * time.Second},
+	{name: "429 date", behave: retryAtDate, slack: NotSent, webhook: NotSent, pager: NotSent, phone: NotSent, retryAfter: time.Hour},
+	{name: "429 bare", behave: answer(429, ""), slack: NotSent, webhook: NotSent, pager: NotSent, phone: NotSent},
+	{name: "500", behave: answer(500, "rollup_error"), slack: Transient, webhook: Transient, pager: Transient, phone: Transient},
+	{name: "502 HTML", behave: answer(502, "<html>bad gateway</html>"), slack: Transient, webhook: Transient, pager: Transient, phone: Transient},
+	{name: "503 seconds", behave: answer(503, "", "Retry-After", "5"), slack: Transient, webhook: Transient, pager: Transient, phone: Transient, retryAfter: 5 * time.Second},
+	{name: "hang", behave: hang, hangs: true, slack: Uncertain, webhook: Uncertain, pager: Uncertain, phone: Uncertain},
+	{name: "slow loris", behave: slowLoris, hangs: true, slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "reset", behave: resetConnection, slack: Uncertain, webhook: Uncertain, pager: Uncertain, phone: Uncertain},
+	{name: "truncated", behave: truncated, slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "huge body", behave: hugeBody, slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "gzip bomb", behave: gzipBomb, slack: Uncertain, webhook: Accepted, pager: Uncertain, phone: Uncertain},
+	{name: "untrusted TLS", behave: answer(200, "ok"), tls: true, untrusted: true, slack: NotSent, webhook: NotSent, pager: NotSent, phone: NotSent},
+	{name: "echo", behave: echo, slack: Misconfigured, webhook: Misconfigured, pager: Misconfigured, phone: Misconfigured},
 }
+
+// What the providers themselves say of a success, and how they label what they say.
+const (
+	twilioQueued  = `{"sid":"SM0123456789abcdef0123456789abcdef","status":"queued","error_code":null}`
+	pagerDutyTook = `{"status":"success","message":"Event processed","dedup_key":"k"}`
+)
+
+var jsonAnswer = []string{"Content-Type", "application/json; charset=utf-8"}
 
 func retryAtDate(w http.ResponseWriter, _ *http.Request, _ <-chan struct{}) {
 	w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 	w.WriteHeader(http.StatusTooManyRequests)
 }
 
-// httpChannels are the two channels with a secret in every place that may hold one.
+// httpChannels are the channels with a secret in every place that may hold one.
 var httpChannels = []struct {
 	kind   Type
 	want   func(httpBehaviour) Class
@@ -79,6 +101,18 @@ var httpChannels = []struct {
 			"headers": map[string]string{"X-Auth": headerToken}, "headers_env": map[string]string{"Authorization": "HOOK_AUTH"},
 		}
 	}},
+	{TypePagerDuty, func(b httpBehaviour) Class { return b.pager }, func(base string) map[string]any {
+		return map[string]any{"routing_key_env": "PAGERDUTY_KEY", "api_base_url": base}
+	}},
+	{TypeSMS, func(b httpBehaviour) Class { return b.phone }, twilioFields},
+	{TypeVoice, func(b httpBehaviour) Class { return b.phone }, twilioFields},
+}
+
+func twilioFields(base string) map[string]any {
+	return map[string]any{
+		"account_sid": twilioSID, "auth_token_env": "TWILIO_TOKEN", "from_number": "+4930100000",
+		"to_numbers": []string{"+49 30 123456"}, "api_base_url": base,
+	}
 }
 
 func TestHTTPChannels_ClassifyEveryProviderBehaviour(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,12 +38,19 @@ const (
 	signingKey   = "whsec_c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAx"
 	olderKey     = "whsec_b2xkZXItLWtleS1vZi10aGUtdGVzdHMtMDE="
 	smtpPassword = "hunter2-5MTP-pass"
+	pagerKey     = "R0utingKey4PagerDutyTests0123456"
+	twilioAuth   = "7w1l10auth70k3n0f7he7e5750123456"
+	twilioSID    = "AC0123456789abcdef0123456789abcdef"
 )
 
-var allSecrets = []string{tokenInPath, tokenInQuery, headerToken, signingKey, olderKey, smtpPassword}
+var allSecrets = []string{
+	tokenInPath, tokenInQuery, headerToken, signingKey, olderKey, smtpPassword, pagerKey, twilioAuth,
+	base64.StdEncoding.EncodeToString([]byte(twilioSID + ":" + twilioAuth)),
+}
 
 var environment = map[string]string{
 	"SMTP_PASSWORD": smtpPassword, "HOOK_SECRET": signingKey + " " + olderKey, "HOOK_AUTH": headerToken,
+	"PAGERDUTY_KEY": pagerKey, "TWILIO_TOKEN": twilioAuth,
 }
 
 func lookup(name string) (string, bool) { v, ok := environment[name]; return v, ok }
@@ -248,7 +256,8 @@ func gzipBomb(w http.ResponseWriter, _ *http.Request, _ <-chan struct{}) {
 // echo quotes everything it was sent, as badly written receivers do.
 func echo(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
 	w.WriteHeader(http.StatusUnauthorized)
-	fmt.Fprintf(w, "%s %s %s", r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("X-Auth"))
+	fmt.Fprintf(w, "%s %s %s ", r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("X-Auth"))
+	_, _ = io.Copy(w, r.Body)
 }
 
 // fakeSMTP is a mail server with one behaviour, on go-smtp.

@@ -54,6 +54,9 @@ type addressGuard struct {
 	allow []netip.Prefix
 	// clearText says that nothing encrypts the connection; then only the allow-list passes.
 	clearText bool
+	// onlyAllowed says that a credential would go to a host that is not its provider's; then only the
+	// allow-list passes as well.
+	onlyAllowed bool
 }
 
 func (g addressGuard) check(addr netip.Addr) error {
@@ -69,6 +72,10 @@ func (g addressGuard) check(addr netip.Addr) error {
 	}
 	if g.clearText {
 		return fmt.Errorf("%w: %s would be reached without encryption; use TLS, or add its network to ONEVAULT_ALLOWED_CIDRS",
+			errBlocked, addr)
+	}
+	if g.onlyAllowed {
+		return fmt.Errorf("%w: %s is not the provider's, and the channel's secret would be sent to it; if it is meant, add its network to ONEVAULT_ALLOWED_CIDRS",
 			errBlocked, addr)
 	}
 	return nil
@@ -117,6 +124,7 @@ type outcome struct {
 	wrote      bool // the headers left: the receiver may have seen the request
 	retryAfter time.Duration
 	snippet    []byte // first maxSnippet bytes of the answer that were read
+	failure    error  // why there is no answer, before a client wrapped it
 }
 
 type outcomeKey struct{}
@@ -144,6 +152,23 @@ func (o *outcome) keep(p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.snippet = append(o.snippet, p[:min(len(p), maxSnippet-len(o.snippet))]...)
+}
+
+func (o *outcome) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failure = err
+}
+
+// cause is why there is no answer: as the transport said, because a client may turn that into mere text,
+// or as the client said when the request never got that far.
+func (o *outcome) cause(client error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failure != nil {
+		return o.failure
+	}
+	return client
 }
 
 // read returns a copy that nobody writes any more.
@@ -182,6 +207,7 @@ func (ob *observer) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{WroteHeaders: o.markWritten}
 	resp, err := ob.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
+		o.failed(err)
 		return nil, err
 	}
 	o.answered(resp, time.Now())

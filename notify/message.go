@@ -75,13 +75,23 @@ func newPage(m Message) page {
 	if len(m.Alerts) > 1 {
 		p.Listed, p.Hidden = listAlerts(m)
 	}
-	if len(m.Alerts) > 0 && m.Event != alert.EventResolved && m.Event != alert.EventTest && m.Event != alert.EventSilenceEnding {
+	if len(m.Alerts) > 0 && asksForAnswer(m.Event) {
 		p.Command = "onevault alert ack " + oneLine(m.Alerts[0].ShortID, 40)
 	}
 	p.Runbook = runbook(m)
 	p.Links = links(m)
 	p.Hints = hints(m)
 	return p
+}
+
+// asksForAnswer reports whether an event wants somebody to act.
+func asksForAnswer(event alert.Event) bool {
+	switch event {
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
+		return true
+	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	}
+	return false
 }
 
 func badge(m Message) string {
@@ -92,6 +102,8 @@ func badge(m Message) string {
 		return "TEST"
 	case alert.EventSilenceEnding:
 		return "REMINDER"
+	case alert.EventAcknowledged:
+		return "ACKNOWLEDGED"
 	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
@@ -162,6 +174,8 @@ func lede(m Message, p page) string {
 		return reopenedLede(m, on)
 	case alert.EventFlapping:
 		return flappingLede(m, on)
+	case alert.EventAcknowledged:
+		return acknowledgedLede(m, on)
 	case alert.EventFired:
 	}
 	if len(m.Alerts) > 1 {
@@ -259,6 +273,15 @@ func resolvedLede(m Message, on string) string {
 		return fmt.Sprintf("%s: %d alerts are over (%s).", on, len(m.Alerts), how)
 	}
 	return fmt.Sprintf("%s is over after %s: %s.", on, span(lasted(m.Alerts[0], m.At)), how)
+}
+
+// acknowledgedLede says who has taken it on.
+func acknowledgedLede(m Message, on string) string {
+	by := ""
+	if len(m.Alerts) > 0 && m.Alerts[0].AcknowledgedBy != "" {
+		by = " by " + oneLine(m.Alerts[0].AcknowledgedBy, 100)
+	}
+	return on + " is acknowledged" + by + "."
 }
 
 // resolution says how an alert ended. The machine's own names read as what happened.

@@ -174,9 +174,9 @@ func Sensitive(t Type) []string {
 	case TypeWebhook:
 		return []string{"url", "headers", "secret"}
 	case TypeSMS, TypeVoice:
-		return []string{"auth_token", "account_sid", "api_key", "api_secret"}
+		return []string{"auth_token"}
 	case TypePagerDuty:
-		return []string{"integration_key", "routing_key", "api_token"}
+		return []string{"routing_key"}
 	}
 	return nil
 }
@@ -239,5 +239,3 @@ func (s *slackWebhook) String() string   { return "SLACK " + displayURL(s.url) }
 func (s *slackWebhook) GoString() string { return s.String() }
 func (e *email) String() string          { return "EMAIL " + e.cfg.host }
 func (e *email) GoString() string        { return e.String() }
-func (u unsupported) String() string     { return u.cfg.String() }
-func (u unsupported) GoString() string   { return u.String() }

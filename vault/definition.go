@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"onevault/alert"
 )
 
 var (
@@ -30,6 +32,7 @@ type DefinitionSpec struct {
 	Source          string   `json:"source"`
 	Condition       string   `json:"condition"`
 	Clear           string   `json:"clear,omitempty"`
+	SQL             string   `json:"sql,omitempty"`       // of the source sql: what yields the value
 	Threshold       string   `json:"threshold,omitempty"` // empty: none
 	Operator        string   `json:"operator,omitempty"`
 	EveryMinutes    int      `json:"every_minutes"`
@@ -51,6 +54,17 @@ type DefinitionSpec struct {
 	Channels        []string `json:"channels,omitempty"`         // none: every channel whose filters match
 	Runbook         string   `json:"runbook,omitempty"`
 	RunbookURL      string   `json:"runbook_url,omitempty"`
+}
+
+// Timing is what it says about time.
+func (d DefinitionSpec) Timing() alert.Timing {
+	minutes := func(n int) time.Duration { return time.Duration(n) * time.Minute }
+	return alert.Timing{
+		Pending: minutes(d.PendingMinutes), FireLooks: d.FireLooks, OfLooks: d.OfLooks, ClearFor: minutes(d.ClearMinutes),
+		MinOpen: minutes(d.MinOpenMinutes), Suppress: minutes(d.SuppressMinutes), Reopen: minutes(d.ReopenMinutes),
+		FlapCount: d.FlapCount, FlapWindow: minutes(d.FlapMinutes),
+		NoData: d.NoData, NoDataAfter: minutes(d.NoDataMinutes), AutoResolve: d.AutoResolve,
+	}
 }
 
 // DefinitionVersion is a DefinitionSpec with its author and its time. ReplacedAt is zero for the one that stands.
@@ -84,7 +98,7 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
 		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
 		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open,
-		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.Policy)
+		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.Policy, &v.SQL)
 	if !escalates {
 		v.EscalateMinutes = 0
 	}
@@ -140,7 +154,7 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
 			optional(d.Runbook), optional(d.RunbookURL), author,
-			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, optional(d.Policy)).Scan(&heard)
+			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, optional(d.Policy), optional(d.SQL)).Scan(&heard)
 	})
 	return heard, err
 }

@@ -105,6 +105,12 @@ func Grid(every time.Duration, since, until time.Time) (first time.Time, count i
 // CheckDefinition says why the vault would refuse the conditions of a definition; nil: it would take them. known
 // are keys that conditions may name though the vault has none of them yet.
 func (h *History) CheckDefinition(ctx context.Context, d DefinitionSpec, known []string) error {
+	if err := pgx.BeginFunc(ctx, h.tx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "SELECT monitoring.check_condition_sql($1, $2, $3, $4, NULL)", d.Name, d.Source, optional(d.SQL), d.Enabled)
+		return err
+	}); err != nil {
+		return refusal(err)
+	}
 	for field, condition := range map[string]string{"condition_logic": d.Condition, "clear_condition_logic": d.Clear} {
 		if condition == "" {
 			continue
@@ -167,7 +173,10 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 	g := grid{first: first, every: every, count: count, in: in}
 
 	values := map[string][]string{}
-	var reach time.Duration
+	var (
+		reach    time.Duration
+		recorded []bool // of raw SQL: the looks at which it had been run
+	)
 	for _, name := range names {
 		switch {
 		case name == "threshold_value":
@@ -185,6 +194,8 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 			if values[name], back, err = h.call(ctx, g, name); err == nil {
 				reach = max(reach, back)
 			}
+		case d.Source == "sql":
+			values[name], recorded, err = h.recordedSQL(ctx, g, d)
 		case d.Source == "system_health":
 			values[name], err = h.newest(ctx, g, name, time.Duration(d.LookbackMinutes)*time.Minute)
 		default:
@@ -211,6 +222,9 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 		l.At = g.moment(n)
 		l.Unreachable = !unreachable[n].IsZero()
 		l.Kept = !oldest.IsZero() && !l.At.Add(-reach).Before(oldest)
+		if recorded != nil {
+			l.Kept = recorded[n] && (reach == 0 || l.Kept)
+		}
 	}
 	return looks, nil
 }

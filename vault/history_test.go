@@ -214,17 +214,26 @@ func TestCourse_DecidesAsTheVaultDoes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	minutes := func(n int) int { return []int{0, 0, 5, 12, 30}[random.IntN(min(n, 5))] }
 	seen := map[alert.Decision]int{}
-	for run := range 16 {
+	flapped := 0
+	for run := range 24 {
 		key := fmt.Sprintf("COURSE_%d", run)
 		timing := alert.Timing{
 			Pending: time.Duration(minutes(5)) * time.Minute, ClearFor: time.Duration(minutes(5)) * time.Minute,
 			Suppress: time.Duration(minutes(5)*3) * time.Minute, NoData: []string{"NO_DATA", "ALERT", "OK", "KEEP"}[random.IntN(4)],
 			NoDataAfter: time.Duration(minutes(4)) * time.Minute, AutoResolve: random.IntN(3) > 0,
+			FireLooks: 1, OfLooks: 1, MinOpen: time.Duration(minutes(5)) * time.Minute, Reopen: time.Duration(minutes(5)*2) * time.Minute,
+			FlapCount: []int{0, 2, 3, 4}[random.IntN(4)], FlapWindow: time.Duration(5+minutes(5)*2) * time.Minute,
+		}
+		if random.IntN(2) == 0 {
+			timing.OfLooks = 2 + random.IntN(4)
+			timing.FireLooks = 1 + random.IntN(timing.OfLooks)
 		}
 		f.define(key, row{
 			"pending_minutes": timing.Pending.Minutes(), "clear_minutes": timing.ClearFor.Minutes(), "suppression_window_minutes": timing.Suppress.Minutes(),
 			"no_data_state": timing.NoData, "no_data_minutes": timing.NoDataAfter.Minutes(), "auto_resolve": timing.AutoResolve,
-			"clear_condition_logic": "connection_usage_pct < 50",
+			"clear_condition_logic": "connection_usage_pct < 50", "fire_looks": timing.FireLooks, "of_looks": timing.OfLooks,
+			"min_open_minutes": timing.MinOpen.Minutes(), "reopen_minutes": timing.Reopen.Minutes(),
+			"flap_count": timing.FlapCount, "flap_minutes": timing.FlapWindow.Minutes(),
 		})
 		course := alert.Course{Timing: timing}
 		at := yesterday().Add(-20 * 24 * time.Hour)
@@ -262,6 +271,13 @@ func TestCourse_DecidesAsTheVaultDoes(t *testing.T) {
 				t.Fatalf("run %d with %+v, at %v: %s %s, want %s", run, timing, at, look.Result, got, want)
 			}
 			seen[got]++
+			flaps := value[bool](f, `SELECT coalesce(bool_or(flapping_since IS NOT NULL), false) FROM monitoring.alert_current WHERE alert_definition_bk = $1 AND alert_status <> 'RESOLVED'`, key)
+			if flaps != course.Flapping() {
+				t.Fatalf("run %d with %+v, at %v: flapping is %v, want %v", run, timing, at, course.Flapping(), flaps)
+			}
+			if flaps {
+				flapped++
+			}
 			if got.Firing() && random.IntN(15) == 0 {
 				f.exec(`SELECT monitoring.change_alert_state(alert_instance_hk, 'RESOLVED', $2, 'dana', 'test', NULL, NULL)
 				          FROM monitoring.alert_current WHERE alert_definition_bk = $1 AND alert_status <> 'RESOLVED'`, key, at)
@@ -269,10 +285,13 @@ func TestCourse_DecidesAsTheVaultDoes(t *testing.T) {
 			}
 		}
 	}
-	for _, d := range []alert.Decision{alert.DecisionNone, alert.DecisionPending, alert.DecisionFired, alert.DecisionSuppressed, alert.DecisionUnsuppressed, alert.DecisionHolding, alert.DecisionResolved} {
+	for _, d := range []alert.Decision{alert.DecisionNone, alert.DecisionPending, alert.DecisionFired, alert.DecisionSuppressed, alert.DecisionUnsuppressed, alert.DecisionReopened, alert.DecisionHolding, alert.DecisionResolved} {
 		if seen[d] == 0 {
 			t.Errorf("no course came to %s", d)
 		}
+	}
+	if flapped == 0 {
+		t.Error("no alert was flapping")
 	}
 }
 

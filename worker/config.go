@@ -6,6 +6,7 @@ package worker
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -38,6 +39,7 @@ type Config struct {
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
+	PublicURL    *url.URL       // where providers reach the API's inbound side; nil: they cannot, and nothing says they could
 
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()

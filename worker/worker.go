@@ -179,7 +179,7 @@ func identity() string {
 }
 
 func (p *parts) register() sdkworker.Worker {
-	directory := &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs}}
+	directory := &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs, PublicURL: p.config.PublicURL}}
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,

@@ -70,6 +70,7 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	workflow.Go(ctx, func(ctx workflow.Context) { r.receiveSignals(ctx, alert.SignalResolve, r.resolve) })
 	workflow.Go(ctx, r.escalate)
 	workflow.Go(ctx, r.followMutes)
+	workflow.Go(ctx, r.follow)
 	return nil
 }
 

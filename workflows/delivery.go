@@ -23,13 +23,17 @@ type delivery struct {
 }
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
-// tells of an end, and all of its alerts have opened again.
+// tells of an end, and all of its alerts have opened again; or of an acknowledgement that holds no more.
 func (d *delivery) moot() bool { return !slices.ContainsFunc(d.alerts, d.isDue) }
 
 // isDue: the message still has something to say of this alert.
 func (d *delivery) isDue(t *alert.Tracked) bool {
-	if d.message.Event == alert.EventResolved {
+	switch d.message.Event {
+	case alert.EventResolved:
 		return !t.Active()
+	case alert.EventAcknowledged:
+		return t.Status == alert.StatusAcknowledged
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding:
 	}
 	return t.Pages()
 }
@@ -93,7 +97,7 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		begun := []*delivery{}
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
-				concerned := slices.DeleteFunc(slices.Clone(ending.alerts), func(t *alert.Tracked) bool { return !slices.Contains(t.Told, told) })
+				concerned := toldTo(told, ending.alerts)
 				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
 			}
 		}
@@ -253,8 +257,12 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 		return
 	}
 	meanwhile := "the alert was answered"
-	if d.message.Event == alert.EventResolved {
+	switch d.message.Event {
+	case alert.EventResolved:
 		meanwhile = "the alert had opened again"
+	case alert.EventAcknowledged:
+		meanwhile = "the alert had ended or opened again"
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding:
 	}
 	switch {
 	case uncertain:

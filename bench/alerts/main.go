@@ -104,6 +104,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	defer func() { err = errors.Join(err, w.close(err != nil)) }()
 
 	report := newReport(w)
+	var failure error
 	for _, part := range parts {
 		if !slices.Contains(o.only, part) {
 			continue
@@ -115,15 +116,16 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		}
 		report.Figures = append(report.Figures, figures...)
 		if err != nil {
-			report.print(os.Stdout)
-			return 1, fmt.Errorf("%s: %w", part, err)
+			failure = fmt.Errorf("%s: %w", part, err)
+			break
 		}
 	}
+	// What was found before a failure is found.
 	report.print(os.Stdout)
 	if o.json != "" {
-		err = report.write(o.json)
+		failure = errors.Join(failure, report.write(o.json))
 	}
-	return report.code(), err
+	return report.code(), failure
 }
 
 func (w *world) measure(ctx context.Context, part string) ([]figure, error) {

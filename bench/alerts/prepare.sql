@@ -12,9 +12,11 @@ BEGIN
     INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk) VALUES (util.hash_binary(p_key), p_key);
     INSERT INTO monitoring.alert_definition_s (
         alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic, threshold_value,
-        threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled, suppression_window_minutes, notification_channels)
+        threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled, suppression_window_minutes,
+        flap_count, notification_channels)
     VALUES (util.hash_binary(p_key), '\x', p_key, 'PERFORMANCE', 'HIGH', p_source, p_condition, p_threshold,
-            '>', 1, p_clears, false, 0, ARRAY[p_channel]);
+            -- It comes and goes on purpose, and is told each time.
+            '>', 1, p_clears, false, 0, 0, ARRAY[p_channel]);
 END
 $$;
 

@@ -2,17 +2,40 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 
 	"onevault/vault"
 )
 
-// webhookSecretVariable is the variable by which the worker, in this process, finds the secret.
-const webhookSecretVariable = "ONEVAULT_DEV_WEBHOOK_SECRET"
+// The variables by which the worker, in this process, finds the channels' secrets.
+const (
+	webhookSecretVariable = "ONEVAULT_DEV_WEBHOOK_SECRET"
+	twilioTokenVariable   = "ONEVAULT_DEV_TWILIO_TOKEN"
+	pagerKeyVariable      = "ONEVAULT_DEV_PAGERDUTY_KEY"
+)
+
+// devAccount is no account of Twilio's: it has the form of one, and the inbox takes it for its own.
+const devAccount = "AC00000000000000000000000000000000"
+
+// setProviderSecrets gives the channels new secrets for this start. The inbox takes any that have the
+// providers' form: 32 letters and digits.
+func setProviderSecrets() error {
+	for _, variable := range []string{twilioTokenVariable, pagerKeyVariable} {
+		value := make([]byte, 16)
+		_, _ = rand.Read(value) // crypto/rand.Read never returns an error
+		if err := os.Setenv(variable, hex.EncodeToString(value)); err != nil {
+			return fmt.Errorf("hand the secret of a channel to the worker: %w", err)
+		}
+	}
+	return nil
+}
 
 // putChannels points one channel of each type at the inbox. It runs at every start, because the
 // inbox's ports may have changed; where nothing changed, no row is written.
@@ -59,7 +82,20 @@ func developmentChannels(smtpAddr, inboxURL string) ([]vault.Channel, error) {
 		"url":        inboxURL + "/webhook/onevault",
 		"secret_env": webhookSecretVariable,
 	})
-	return []vault.Channel{email, slack, webhook}, errors.Join(err1, err2, err3)
+	telephone := map[string]any{
+		"account_sid":    devAccount,
+		"auth_token_env": twilioTokenVariable,
+		"from_number":    "+12025550100",
+		"to_numbers":     []string{"+12025550199"},
+		"api_base_url":   inboxURL + "/twilio",
+	}
+	sms, err4 := channel("DEV_SMS", "Development inbox, SMS", "SMS", telephone)
+	voice, err5 := channel("DEV_VOICE", "Development inbox, calls", "VOICE", telephone)
+	pager, err6 := channel("DEV_PAGERDUTY", "Development inbox, PagerDuty", "PAGERDUTY", map[string]any{
+		"routing_key_env": pagerKeyVariable,
+		"api_base_url":    inboxURL + "/pagerduty",
+	})
+	return []vault.Channel{email, slack, webhook, sms, voice, pager}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // channel retries after 2 seconds, three times: a laptop's receiver is back soon or not at all.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -205,6 +206,9 @@ func (s *stack) startInbox(ctx context.Context) error {
 	if err := os.Setenv(webhookSecretVariable, secret); err != nil {
 		return fmt.Errorf("hand the webhook secret to the worker: %w", err)
 	}
+	if err := setProviderSecrets(); err != nil {
+		return err
+	}
 	s.inbox, err = inbox.Start(context.WithoutCancel(ctx), inbox.Config{
 		SMTPAddr:      loopback(s.options.smtp.port),
 		HTTPAddr:      loopback(s.options.inbox.port),
@@ -253,6 +257,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
+			PublicURL:       &url.URL{Scheme: "http", Host: api},
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()
@@ -284,6 +289,9 @@ func (s *stack) addresses() settings.Values {
 	return settings.Values{
 		settings.AllowedCIDRs:    allowedNetworks(),
 		webhookSecretVariable:    os.Getenv(webhookSecretVariable),
+		twilioTokenVariable:      os.Getenv(twilioTokenVariable),
+		pagerKeyVariable:         os.Getenv(pagerKeyVariable),
+		settings.PublicURL:       s.apiURL,
 		settings.DatabaseURL:     s.databaseURL,
 		settings.TemporalAddress: s.temporalAddress,
 		settings.UIURL:           s.uiURL,

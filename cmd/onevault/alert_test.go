@@ -212,7 +212,9 @@ func toldLife(t *testing.T) (life, string) {
 	delivered.Status, delivered.Class, delivered.Proof, delivered.DurationMS = "DELIVERED", "ACCEPTED", "HTTP 200", 12
 	transient.ChannelKey, transient.Class, transient.Reason = "CHAT", "TRANSIENT", "HTTP 503"
 	failed.ChannelKey, failed.Status, failed.Class, failed.Reason, failed.Attempt, failed.PossibleDuplicate = "CHAT", "FAILED", "UNCERTAIN", "no answer", 1, true
-	l.tell(entry, delivered, transient, failed)
+	for _, each := range []vault.LedgerEntry{entry, delivered, transient, failed} {
+		l.tell(each) // as they happen: what is recorded in one call has an order for each notification only
+	}
 	l.record(
 		vault.Change{AlertKey: key, Change: "NOTIFIED", At: opened, Count: 1},
 		vault.Change{AlertKey: key, Change: "ACKNOWLEDGED", At: now.Add(-time.Minute), Actor: "dana", Notes: "checking WAL", Via: "cli:dana@host"},

@@ -154,9 +154,13 @@ func (a *app) testChannel(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	publicURL, err := settings.ParsePublicURL(a.values.Get(settings.PublicURL), allowed)
+	if err != nil {
+		return usage(err)
+	}
 	channel, err := notify.Open(notify.Config{
 		Key: row.Key, Name: row.Name, Type: notify.Type(row.Type), Configuration: row.Configuration,
-	}, notify.Options{Allow: allowed, LookupEnv: a.lookupSecret})
+	}, notify.Options{Allow: allowed, LookupEnv: a.lookupSecret, PublicURL: publicURL})
 	if err != nil {
 		return err
 	}

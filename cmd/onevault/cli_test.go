@@ -159,17 +159,21 @@ func TestCheck_AsksTheWorker(t *testing.T) {
 func TestChannels_ShowNoSecretAndATestSaysWhatItProved(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
-	arrived := make(chan string, 2)
+	arrived := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- r.URL.Path
-		if strings.HasSuffix(r.URL.Path, "refuses") {
+		if strings.HasPrefix(r.URL.Path, "/refuses") {
 			w.WriteHeader(http.StatusForbidden)
 		}
 	}))
 	defer receiver.Close()
 	put(t, l, "GOOD", "WEBHOOK", `{"url": "`+receiver.URL+`/hook?token=s3cr3tt0ken", "unsigned": true}`)
 	put(t, l, "REFUSED", "WEBHOOK", `{"url": "`+receiver.URL+`/refuses", "unsigned": true}`)
-	put(t, l, "PHONE", "SMS", `{}`)
+	telephone := `{"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "TWILIO_AUTH_TOKEN", "from_number": "+4930100000",
+		"to_numbers": ["+4930123456"], "api_base_url": "` + receiver.URL + `/refuses"}`
+	put(t, l, "PHONE", "SMS", telephone)
+	put(t, l, "CALL", "VOICE", telephone)
+	put(t, l, "PAGER", "PAGERDUTY", `{"routing_key_env": "PAGERDUTY_KEY", "api_base_url": "`+receiver.URL+`/refuses"}`)
 	environment := []string{settings.DatabaseURL + "=" + l.url, settings.AllowedCIDRs + "=127.0.0.0/8"}
 
 	list := process(t, environment, "channel", "list", "-o", "json")
@@ -183,7 +187,11 @@ func TestChannels_ShowNoSecretAndATestSaysWhatItProved(t *testing.T) {
 		t.Errorf("the message went to %s", path)
 	}
 	process(t, environment, "channel", "test", "REFUSED").wants(t, exitError, "CONFIG", "403")
-	process(t, environment, "channel", "test", "PHONE").wants(t, exitError, "CONFIG", "SMS")
+	process(t, environment, "channel", "test", "PHONE").wants(t, exitError, "TWILIO_AUTH_TOKEN is not set")
+	keys := append(environment, "TWILIO_AUTH_TOKEN=0123456789abcdef0123456789abcdef", "PAGERDUTY_KEY=R0123456789abcdef0123456789abcde")
+	for _, name := range []string{"PHONE", "CALL", "PAGER"} {
+		process(t, keys, "channel", "test", name).wants(t, exitError, "CONFIG")
+	}
 	process(t, environment, "channel", "test", "NOBODY").wants(t, exitNotFound, "NOBODY", "onevault channel list")
 	process(t, environment[:1], "channel", "test", "GOOD").wants(t, exitError, "ONEVAULT_ALLOWED_CIDRS")
 }
@@ -202,7 +210,7 @@ func TestDoctor_FindsWhatStandsInTheWay(t *testing.T) {
 	got := l.cli("doctor")
 	got.wants(t, exitError, "none is enabled: nobody is told", "no channel hears any", "there was none within 8 days", "connect to Temporal at "+deadTemporal)
 
-	put(t, l, "PAGER", "PAGERDUTY", `{}`)
+	put(t, l, "PAGER", "PAGERDUTY", `{"routing_key_env": "KEY", "integration_key_env": "KEY"}`)
 	put(t, l, "TYPO", "WEBHOOK", `{"url": "https://example.com/", "unsigned": true, "metod": "PUT", "secret_env": "HOOK_SECRET"}`)
 	l.measure("local", time.Now())
 	if _, err := l.store.EvaluateDue(t.Context(), "local", 0); err != nil {
@@ -212,7 +220,7 @@ func TestDoctor_FindsWhatStandsInTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = l.cli("doctor", "-o", "json")
-	got.wants(t, exitError, "PagerDuty", "metod", "HOOK_SECRET", "did not reach their workflows")
+	got.wants(t, exitError, "integration_key_env", "metod", "HOOK_SECRET", "did not reach their workflows")
 	var findings []struct{ Check, Status, Detail string }
 	if err := json.Unmarshal([]byte(got.out), &findings); err != nil {
 		t.Fatal(err)

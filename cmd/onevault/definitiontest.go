@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"onevault/alert"
 	"onevault/cmd/onevault/definitions"
 	"onevault/cmd/onevault/output"
 	"onevault/vault"
@@ -231,14 +232,12 @@ func (a *app) playTest(ctx context.Context, r *vault.Rehearsal, t definitions.Te
 
 // stateAfter is the state of the alert after a decision.
 func stateAfter(before, decision string) string {
-	switch decision {
-	case "FIRED", "UNSUPPRESSED":
+	switch d := alert.Decision(decision); {
+	case d.Opens():
 		return "FIRING"
-	case "SUPPRESSED":
-		return "SUPPRESSED"
-	case "PENDING":
-		return "PENDING"
-	case "HOLDING":
+	case d == alert.DecisionSuppressed, d == alert.DecisionPending:
+		return decision
+	case d == alert.DecisionHolding:
 		return before
 	}
 	return "OK"
@@ -263,16 +262,16 @@ func (r *testResult) compare(t definitions.Test, every time.Duration) {
 		}
 	}
 	for _, kind := range []struct {
-		word      string
-		want      []time.Duration
-		decisions []string
-	}{{"fires", t.Fires, []string{"FIRED", "UNSUPPRESSED"}}, {"clears", t.Clears, []string{"RESOLVED"}}} {
+		word string
+		want []time.Duration
+		is   func(alert.Decision) bool
+	}{{"fires", t.Fires, alert.Decision.Opens}, {"clears", t.Clears, func(d alert.Decision) bool { return d == alert.DecisionResolved }}} {
 		if kind.want == nil {
 			continue
 		}
 		var got []time.Duration
 		for _, l := range r.Timeline {
-			if slices.Contains(kind.decisions, l.Decision) {
+			if kind.is(alert.Decision(l.Decision)) {
 				got = append(got, l.at)
 			}
 		}

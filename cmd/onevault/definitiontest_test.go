@@ -130,3 +130,20 @@ func TestDefinitionTest_SaysWhatIsWrongWithTheFile(t *testing.T) {
 		t.Error("it took more than a minute to say that there is no vault")
 	}
 }
+
+func TestDefinitionTest_WhatFiresAgainSoonIsFiring(t *testing.T) {
+	t.Parallel()
+	i := testInvocation(t)
+	i.stdin = `version: 1
+definitions:
+  - {key: COMES_AND_GOES, name: Comes And Goes, category: PERFORMANCE, severity: HIGH, condition: replication_lag_s > 30, reopen: 30m, auto_resolve: true}
+tests:
+  - name: it goes on
+    definition: COMES_AND_GOES
+    series: {replication_lag_s: 0 50 0 50 50 0}
+    expect: [{from: 15m, to: 20m, state: FIRING}]
+    fires: [5m, 15m]
+    clears: [10m, 25m]
+`
+	i.run(t, "definition", "test", "-").wants(t, exitDone, "ok    it goes on")
+}

@@ -26,8 +26,10 @@ CREATE ROLE onevault_collector NOLOGIN;
 CREATE ROLE onevault_worker NOLOGIN;
 CREATE ROLE onevault_operator NOLOGIN;
 CREATE ROLE onevault_reader NOLOGIN;
+CREATE ROLE onevault_sql NOLOGIN;
 GRANT pg_monitor TO onevault_collector;
 GRANT onevault_collector TO onevault_worker;
+GRANT onevault_sql TO onevault_owner;
 GRANT onevault_owner TO onevault;
 
 \connect onevault

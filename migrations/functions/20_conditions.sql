@@ -350,6 +350,7 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('anomaly', 'judged_metric_count', 'Metrics that were judged; missing while all are being learned', 'count'),
     ('evaluation', 'erring_definition_count', 'Definitions whose looks have ended in an error for longer than their no_data_minutes', 'count'),
     ('evaluation', 'erring_now_count', 'Definitions whose last look ended in an error', 'count'),
+    ('sql', 'value', 'What condition_sql yields: a number, or true or false', NULL),
     ('worker', 'vault_unreachable', '1 while the worker cannot use the vault; decided by the worker itself', 'bool');
 
 CREATE OR REPLACE FUNCTION monitoring.trigrams(p_word text) RETURNS text[]
@@ -419,6 +420,8 @@ BEGIN
     IF btrim(NEW.alert_name) = '' THEN
         RAISE EXCEPTION 'alert_name is empty' USING ERRCODE = '22023', HINT = 'Give a name that people recognise on a telephone.';
     END IF;
+    PERFORM monitoring.check_condition_sql(NEW.alert_name, NEW.metric_source, NEW.condition_sql, NEW.is_enabled,
+        (SELECT h.tenant_hk FROM monitoring.alert_definition_h h WHERE h.alert_definition_hk = NEW.alert_definition_hk));
     PERFORM monitoring.check_condition('condition_logic', NEW.condition_logic, NEW.metric_source, NEW.threshold_value);
     IF NEW.clear_condition_logic IS NOT NULL THEN
         PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value);

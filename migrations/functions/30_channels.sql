@@ -19,23 +19,35 @@ CREATE OR REPLACE FUNCTION monitoring.names_any(p_configuration jsonb, VARIADIC 
 COMMENT ON FUNCTION monitoring.names_any(jsonb, text[]) IS
     'Whether a channel''s configuration gives one of several fields; null and blank give nothing.';
 
-CREATE OR REPLACE FUNCTION monitoring.email_addresses(p_configuration jsonb) RETURNS text[]
+CREATE OR REPLACE FUNCTION monitoring.configured_list(p_configuration jsonb, p_field text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
     AS $$
 DECLARE
-    v_addresses jsonb := p_configuration -> 'to_addresses';
+    v_list jsonb := p_configuration -> p_field;
 BEGIN
     -- The guide stores a text that holds a JSON array; an array itself is accepted as well.
-    IF jsonb_typeof(v_addresses) = 'string' THEN
-        v_addresses := (p_configuration ->> 'to_addresses')::jsonb;
+    IF jsonb_typeof(v_list) = 'string' THEN
+        v_list := (p_configuration ->> p_field)::jsonb;
     END IF;
-    RETURN ARRAY(SELECT jsonb_array_elements_text(v_addresses));
+    RETURN ARRAY(SELECT jsonb_array_elements_text(v_list));
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION monitoring.configured_list(jsonb, text) IS
+    'A list in a channel''s configuration, given as an array or as text that holds one; NULL: neither.';
+
+CREATE OR REPLACE FUNCTION monitoring.email_addresses(p_configuration jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT monitoring.configured_list(p_configuration, 'to_addresses') $$;
 COMMENT ON FUNCTION monitoring.email_addresses(jsonb) IS
     'The to_addresses of an e-mail channel, given as an array or as text that holds one; NULL: neither.';
+
+CREATE OR REPLACE FUNCTION monitoring.is_phone_number(p_number text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT translate(p_number, ' -./()', '') ~ '^\+[1-9][0-9]{6,14}$' $$;
+COMMENT ON FUNCTION monitoring.is_phone_number(text) IS
+    'Whether a text is a telephone number with its country, +4930123456; what people write between the digits does not matter.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_channel_url(p_channel text, p_configuration jsonb, p_field text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -50,6 +62,47 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.check_channel_url(text, jsonb, text) IS
     'Raises 22023 when a field of a channel''s configuration is given and is not a URL.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_telephone_channel(p_channel text, p_type text, c jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_number text;
+BEGIN
+    IF NOT monitoring.names_any(c, 'account_sid', 'account_sid_env', 'account_sid_file') THEN
+        RAISE EXCEPTION 'channel "%": configuration.account_sid is missing', p_channel
+            USING ERRCODE = '22023', HINT = 'Give the SID of the Twilio account, AC and 32 hexadecimal digits: "account_sid": "AC..."';
+    END IF;
+    IF monitoring.names_any(c, 'account_sid') AND (c ->> 'account_sid') !~ '^AC[0-9a-fA-F]{32}$' THEN
+        RAISE EXCEPTION 'channel "%": configuration.account_sid is "%"', p_channel, c ->> 'account_sid'
+            USING ERRCODE = '22023', HINT = 'It is AC and 32 hexadecimal digits, as Twilio''s console shows it.';
+    END IF;
+    IF NOT monitoring.names_any(c, 'auth_token_env', 'auth_token_file') THEN
+        RAISE EXCEPTION 'channel "%": configuration.auth_token_env is missing', p_channel
+            USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the account''s auth token: "auth_token_env": "TWILIO_AUTH_TOKEN"';
+    END IF;
+    PERFORM monitoring.require_channel_field(p_channel, c, 'to_numbers', '["+4930123456"]');
+    IF coalesce(cardinality(monitoring.configured_list(c, 'to_numbers')), 0) = 0 THEN
+        RAISE EXCEPTION 'channel "%": configuration.to_numbers is "%"', p_channel, c ->> 'to_numbers'
+            USING ERRCODE = '22023', HINT = 'Give an array with at least one number: ["+4930123456"]';
+    END IF;
+    FOREACH v_number IN ARRAY monitoring.configured_list(c, 'to_numbers') LOOP
+        IF NOT coalesce(monitoring.is_phone_number(v_number), false) THEN
+            RAISE EXCEPTION 'channel "%": configuration.to_numbers holds "%"', p_channel, v_number
+                USING ERRCODE = '22023', HINT = 'Write numbers with their country, like +4930123456.';
+        END IF;
+    END LOOP;
+    IF p_type = 'VOICE' OR NOT monitoring.names_any(c, 'messaging_service_sid') THEN
+        PERFORM monitoring.require_channel_field(p_channel, c, 'from_number', '"+4930123456"');
+    END IF;
+    IF p_type = 'VOICE' AND (c ->> 'from_number') !~ '^\+[1-9][0-9]{6,14}$' THEN
+        RAISE EXCEPTION 'channel "%": configuration.from_number is "%", from which no call can be made', p_channel, c ->> 'from_number'
+            USING ERRCODE = '22023', HINT = 'Give a number of the Twilio account, like +4930123456.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_telephone_channel(text, text, jsonb) IS
+    'Raises 22023 when the configuration of an SMS or VOICE channel could never reach anybody.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_notification_config() RETURNS trigger
     LANGUAGE plpgsql
@@ -72,7 +125,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Use LOW, MEDIUM, HIGH or CRITICAL; NULL lets all through.';
         END IF;
     END LOOP;
-    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'api_key'] THEN
+    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'integration_key', 'api_key'] THEN
         RAISE EXCEPTION 'channel "%": configuration holds a secret itself', NEW.channel_name
             USING ERRCODE = '22023',
                   HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';
@@ -138,9 +191,17 @@ BEGIN
             RAISE EXCEPTION 'channel "%": configuration.secret_env is missing, so receivers could not check who sent a message', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the signing secret ("secret_env": "WEBHOOK_SECRET"), or state "unsigned": true.';
         END IF;
+    WHEN 'SMS', 'VOICE' THEN
+        PERFORM monitoring.check_telephone_channel(NEW.channel_name, NEW.channel_type, c);
+        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'api_base_url');
+    WHEN 'PAGERDUTY' THEN
+        IF NOT monitoring.names_any(c, 'routing_key_env', 'routing_key_file') THEN
+            RAISE EXCEPTION 'channel "%": configuration.routing_key_env is missing', NEW.channel_name
+                USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the integration key of the PagerDuty service (Events API v2): "routing_key_env": "PAGERDUTY_ROUTING_KEY"';
+        END IF;
+        PERFORM monitoring.check_channel_url(NEW.channel_name, c, 'api_base_url');
     ELSE
-        -- SMS, VOICE and PAGERDUTY rows are kept; what this version cannot send is recorded as FAILED with that reason.
-        NULL;
+        NULL;  -- the type's own CHECK refuses what is none
     END CASE;
     RETURN NEW;
 END

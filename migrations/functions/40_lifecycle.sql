@@ -400,6 +400,9 @@ BEGIN
            array_agg((e ->> 'count')::integer ORDER BY o)
       INTO v_hks, v_ats, v_counts
       FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS u (e, o);
+    IF array_position(v_ats, NULL) IS NOT NULL OR array_position(v_counts, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a change NOTIFIED lacks its at or its count' USING ERRCODE = '22004', HINT = 'Give when the messages were sent, and how many they were.';
+    END IF;
     -- In the queue of lock_current_alert, always in the same order.
     PERFORM FROM monitoring.alert_instance_h h
       WHERE h.alert_instance_hk = ANY (v_hks) ORDER BY h.alert_instance_hk FOR NO KEY UPDATE;

@@ -301,6 +301,7 @@ BEGIN
            AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
            AND (p_target = 'local' OR s.metric_source <> ALL (v_of_vault))
+           AND monitoring.sql_concerns(s.condition_sql, p_target)
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
          ORDER BY s.metric_source = 'evaluation', s.condition_logic LIKE '%firing%', h.alert_definition_hk
@@ -317,12 +318,15 @@ BEGIN
         -- A tenth of slack: a tick that comes a little early is still the next tick.
         CONTINUE WHEN v_at < v_last + v_every * 0.9;
 
-        v_slot := (d.version).metric_source || '/' || (d.version).lookback_minutes;
+        v_slot := concat_ws('/', (d.version).metric_source, (d.version).lookback_minutes,
+                            CASE (d.version).metric_source WHEN 'sql' THEN d.alert_definition_bk END);
         IF NOT v_cache ? v_slot THEN
             v_error := NULL;
             BEGIN
-                v_inputs := monitoring.condition_inputs((d.version).metric_source, p_target, p_tenant_hk,
-                    make_interval(mins => (d.version).lookback_minutes), v_at);
+                v_inputs := CASE (d.version).metric_source
+                    WHEN 'sql' THEN monitoring.sql_inputs(d.version, p_target, v_at)
+                    ELSE monitoring.condition_inputs((d.version).metric_source, p_target, p_tenant_hk,
+                             make_interval(mins => (d.version).lookback_minutes), v_at) END;
             EXCEPTION WHEN OTHERS THEN
                 v_inputs := '{}';
                 v_error := format('the source %s could not be read: %s', (d.version).metric_source, SQLERRM);

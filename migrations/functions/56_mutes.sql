@@ -294,18 +294,33 @@ CREATE OR REPLACE FUNCTION monitoring.mutes_in_force(p_at timestamptz)
     $$;
 COMMENT ON FUNCTION monitoring.mutes_in_force(timestamptz) IS 'The silences and the windows of maintenance that mute at a moment.';
 
+CREATE OR REPLACE FUNCTION monitoring.inhibition_equals(p_equal_fields text[], p_source_facts jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(jsonb_object_agg(n, p_source_facts -> n) FILTER (WHERE n NOT LIKE 'label.%'), '{}')
+           || jsonb_build_object('labels', coalesce(
+                  jsonb_object_agg(substr(n, 7), p_source_facts -> 'labels' -> substr(n, 7)) FILTER (WHERE n LIKE 'label.%'), '{}'))
+      FROM unnest(p_equal_fields) AS n
+    $$;
+COMMENT ON FUNCTION monitoring.inhibition_equals(text[], jsonb) IS
+    'What the facts of an alert must contain for one with these facts to speak for it: the same values of these fields.';
+
+CREATE OR REPLACE FUNCTION monitoring.speaks_for(p_source_definition text, p_equals jsonb, p_muted_matchers text[], p_facts jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT p_facts @> p_equals AND p_facts ->> 'definition' <> p_source_definition AND monitoring.matches(p_muted_matchers, p_facts)
+    $$;
+COMMENT ON FUNCTION monitoring.speaks_for(text, jsonb, text[], jsonb) IS
+    'Whether an active alert of a definition mutes one with these facts, by an inhibition with these matchers; p_equals as of inhibition_equals().';
+
 CREATE OR REPLACE FUNCTION monitoring.inhibitors()
     RETURNS TABLE (inhibition_bk text, muted_matchers text[], source_definition text, source_hk bytea, source_facts jsonb, equals jsonb)
     LANGUAGE sql STABLE
     AS $$
-    SELECT i.inhibition_bk::text, i.muted_matchers, i.source_definition::text, f.alert_instance_hk, f.facts, e.equals
+    SELECT i.inhibition_bk::text, i.muted_matchers, i.source_definition::text, f.alert_instance_hk, f.facts,
+           monitoring.inhibition_equals(i.equal_fields, f.facts)
       FROM monitoring.inhibition_current i
       JOIN monitoring.alert_facts f ON f.alert_definition_hk = util.hash_binary(i.source_definition::text)
-     CROSS JOIN LATERAL (
-               SELECT coalesce(jsonb_object_agg(n, f.facts -> n) FILTER (WHERE n NOT LIKE 'label.%'), '{}')
-                      || jsonb_build_object('labels', coalesce(
-                             jsonb_object_agg(substr(n, 7), f.facts -> 'labels' -> substr(n, 7)) FILTER (WHERE n LIKE 'label.%'), '{}')) AS equals
-                 FROM unnest(i.equal_fields) AS n) AS e
      WHERE i.is_enabled AND f.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
     $$;
 COMMENT ON FUNCTION monitoring.inhibitors() IS
@@ -368,7 +383,7 @@ BEGIN
         SELECT DISTINCT ON (k.facts) k.facts, i.inhibition_bk, i.source_definition, i.source_facts, i.source_hk
           FROM kinds k
           JOIN monitoring.inhibitors() AS i
-            ON k.facts @> i.equals AND k.facts ->> 'definition' <> i.source_definition AND monitoring.matches(i.muted_matchers, k.facts)
+            ON monitoring.speaks_for(i.source_definition, i.equals, i.muted_matchers, k.facts)
          WHERE v_inhibits AND NOT EXISTS (SELECT FROM planned p WHERE p.facts = k.facts)
            -- Of a source that is silenced itself nobody hears, so it speaks for nobody.
            AND NOT EXISTS (SELECT FROM in_force m

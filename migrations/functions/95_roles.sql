@@ -1,4 +1,4 @@
--- Who may do what. Five roles that nobody logs in as; people and programs get roles of their own and are
+-- Who may do what. Six roles that nobody logs in as; people and programs get roles of their own and are
 -- made members. All rights are given here and nowhere else: run after every change of tables or
 -- functions, monitoring.grant_privileges() takes back whatever the roles hold in the schema and gives
 -- them exactly this.
@@ -7,6 +7,7 @@
 --   onevault_operator   people on call in psql: reads all, and the commands below
 --   onevault_reader     reads the tenants that it is given, and what belongs to no tenant; no secrets
 --   onevault_collector  measures a server (pg_monitor); nothing in the vault
+--   onevault_sql        what raw SQL conditions run as: reads the views of monitoring_sql (51_raw_sql.sql)
 
 CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -28,10 +29,11 @@ COMMENT ON FUNCTION monitoring.operator_commands() IS
 CREATE OR REPLACE FUNCTION monitoring.owner_only_functions() RETURNS name[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT ARRAY['grant_privileges', 'grant_outside', 'give_to_owner', 'enforce_discipline', 'enforce_row_security', 'put_policy', 'put_trigger']::name[]
+    SELECT ARRAY['grant_privileges', 'grant_outside', 'give_to_owner', 'enforce_discipline', 'enforce_row_security', 'put_policy', 'put_trigger',
+                 'grant_sandbox', 'allow_raw_sql']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.owner_only_functions() IS
-    'The functions that `onevault migrate up` calls and no role but the owner needs.';
+    'The functions that only the owner may call: what `onevault migrate up` does, and the switch of raw SQL conditions.';
 
 CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -39,6 +41,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     SELECT jsonb '{
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
         "health_query_run": "INSERT, UPDATE",
+        "sql_value": "INSERT, UPDATE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "table_baseline": "INSERT, UPDATE, DELETE",
@@ -165,6 +168,7 @@ DECLARE
 BEGIN
     RETURN QUERY SELECT * FROM monitoring.grant_outside();
     PERFORM monitoring.give_to_owner();
+    RETURN QUERY SELECT * FROM monitoring.grant_sandbox();
     REVOKE ALL ON ALL ROUTINES IN SCHEMA monitoring FROM PUBLIC;
     -- With the owner's rights only what is the owner's is called, and no temporary object of the caller.
     FOR v_function IN

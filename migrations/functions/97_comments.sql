@@ -222,7 +222,7 @@ BEGIN
 
         ('notification_config_s', 'channel_name', 'What people call the channel.'),
         ('notification_config_s', 'channel_type', 'EMAIL, SLACK, WEBHOOK, SMS, VOICE or PAGERDUTY.'),
-        ('notification_config_s', 'configuration', 'How to reach it, by type; see docs/runbook.md. Secrets are named, not held: smtp_password_env, webhook_url_env. "one_message_per_alert": true asks for a message about each alert, also where many fire together. Readers do not see this column.'),
+        ('notification_config_s', 'configuration', 'How to reach it, by type; see docs/runbook.md. Secrets are named, not held: smtp_password_env, webhook_url_env. "one_message_per_alert": true asks for a message about each alert, also where many fire together: see docs/storms.md. Readers do not see this column.'),
         ('notification_config_s', 'recipient_groups', 'For people; OneVault does not act on it.'),
         ('notification_config_s', 'severity_filter', 'Severities that it hears; NULL: all.'),
         ('notification_config_s', 'category_filter', 'Categories that it hears; NULL: all.'),
@@ -234,6 +234,7 @@ BEGIN
         ('notification_config_s', 'retry_delay_seconds', 'Seconds before the first repetition.'),
         ('notification_config_s', 'created_by', 'Role that wrote this version.'),
 
+        ('notification_log_s', 'event', 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, ACKNOWLEDGED (to channels that show an alert in one place). Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, ACKNOWLEDGED:<n>, REQUESTED:<n>:<request>.'),
         ('notification_log_s', 'sent_timestamp', 'When the attempt began.'),
         ('notification_log_s', 'delivery_status', 'PENDING (begun), DELIVERED, FAILED, BOUNCED, SENT or SUPPRESSED.'),
         ('notification_log_s', 'channel_used', 'Type of the channel: EMAIL, SLACK, ...'),

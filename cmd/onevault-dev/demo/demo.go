@@ -21,7 +21,7 @@ import (
 const Definition = "SYSTEM_HIGH_CONNECTION_COUNT"
 
 // The channels of a development start, in the order in which they are shown.
-var channels = []string{"EMAIL", "SLACK", "WEBHOOK"}
+var channels = []string{"EMAIL", "SLACK", "WEBHOOK", "SMS", "VOICE", "PAGERDUTY"}
 
 // Config says where the development start listens.
 type Config struct {
@@ -121,7 +121,7 @@ func (d *demo) steps() []step {
 	return steps
 }
 
-var channelNames = map[string]string{"EMAIL": "e-mail", "SLACK": "Slack", "WEBHOOK": "webhook"}
+var channelNames = map[string]string{"EMAIL": "e-mail", "SLACK": "Slack", "WEBHOOK": "webhook", "SMS": "SMS", "VOICE": "call", "PAGERDUTY": "PagerDuty"}
 
 func delivered(channel string) string    { return channelNames[channel] + " delivered" }
 func toldResolved(channel string) string { return channelNames[channel] + " told so" }
@@ -269,7 +269,7 @@ func (d *demo) told(ctx context.Context, channel, event string) error {
 	}
 	var arrived message
 	err = poll(ctx, func(ctx context.Context) (found bool, err error) {
-		arrived, found, err = d.inbox.find(ctx, d.after, channel, d.alert.shortID, event == "RESOLVED")
+		arrived, found, err = d.inbox.find(ctx, d.after, channel, d.alert, event == "RESOLVED")
 		return found, err
 	})
 	if err != nil {

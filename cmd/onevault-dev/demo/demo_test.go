@@ -43,21 +43,25 @@ func TestInbox_FindsTheMessageOfTheAlertAndOfTheEvent(t *testing.T) {
 		fmt.Fprint(w, `{"seq": 10, "messages": [
 			{"to": "#other", "subject": "A-0000 is on", "severity": "HIGH"},
 			{"to": "#fired", "text": "alert A-7F3K", "severity": "HIGH"},
-			{"to": "#resolved", "raw": "alert A-7F3K", "severity": "RESOLVED"}]}`)
+			{"to": "#resolved", "raw": "alert A-7F3K", "severity": "RESOLVED"},
+			{"to": "+12025550199", "key": "ALERT||2/FIRED", "text": "Alert A, 7, F, 3, L", "severity": "HIGH"}]}`)
 	}))
 	defer server.Close()
 	c := &inboxClient{url: server.URL}
 
 	for resolved, want := range map[bool]string{false: "#fired", true: "#resolved"} {
-		m, found, err := c.find(t.Context(), 7, "SLACK", "A-7F3K", resolved)
+		m, found, err := c.find(t.Context(), 7, "SLACK", alertState{businessKey: "ALERT||1", shortID: "A-7F3K"}, resolved)
 		if err != nil || !found || m.To != want {
 			t.Errorf("resolved %t: %+v, %t, %v; want %s", resolved, m, found, err, want)
 		}
 	}
-	if _, found, err := c.find(t.Context(), 7, "SLACK", "A-9999", false); found || err != nil {
+	if m, found, err := c.find(t.Context(), 7, "SLACK", alertState{businessKey: "ALERT||2", shortID: "A-7F3L"}, false); err != nil || !found || m.To != "+12025550199" {
+		t.Errorf("by its key: %+v, %t, %v", m, found, err)
+	}
+	if _, found, err := c.find(t.Context(), 7, "SLACK", alertState{businessKey: "ALERT||9", shortID: "A-9999"}, false); found || err != nil {
 		t.Errorf("found a message of an alert that nobody was told about (%v)", err)
 	}
-	if _, _, err := c.find(t.Context(), 8, "SLACK", "A-7F3K", false); err == nil {
+	if _, _, err := c.find(t.Context(), 8, "SLACK", alertState{businessKey: "ALERT||1", shortID: "A-7F3K"}, false); err == nil {
 		t.Error("an answer of 400 is no error")
 	}
 }

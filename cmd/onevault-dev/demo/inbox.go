@@ -23,6 +23,7 @@ type message struct {
 	Text       string    `json:"text"`
 	Raw        string    `json:"raw"`
 	Severity   string    `json:"severity"`
+	Key        string    `json:"key"`
 }
 
 // position is the number of the newest message; 0 when there is none.
@@ -31,14 +32,15 @@ func (c *inboxClient) position(ctx context.Context) (int, error) {
 	return list.Seq, err
 }
 
-// find looks for a channel's message that names the alert, among those after a position.
-func (c *inboxClient) find(ctx context.Context, after int, channel, alertID string, resolved bool) (message, bool, error) {
+// find looks for a channel's message that names the alert, among those after a position. A call spells the
+// id out; there the sender's key names the alert.
+func (c *inboxClient) find(ctx context.Context, after int, channel string, a alertState, resolved bool) (message, bool, error) {
 	list, err := c.list(ctx, after, channel)
 	if err != nil {
 		return message{}, false, err
 	}
 	for _, m := range list.Messages {
-		if (m.Severity == "RESOLVED") == resolved && strings.Contains(m.Subject+m.Text+m.Raw, alertID) {
+		if (m.Severity == "RESOLVED") == resolved && (strings.Contains(m.Subject+m.Text+m.Raw, a.shortID) || strings.HasPrefix(m.Key, a.businessKey)) {
 			return m, true, nil
 		}
 	}

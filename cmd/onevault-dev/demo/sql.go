@@ -69,6 +69,7 @@ SELECT monitoring.alert_short_id(h.alert_instance_hk)
 // "opened" is when the vault learned of the alert, "changed" when the last transition happened.
 const sqlAlert = `
 SELECT h.alert_instance_hk,
+       h.alert_instance_bk,
        monitoring.alert_short_id(h.alert_instance_hk),
        monitoring.alert_group_key($1, h.target_name, h.tenant_hk),
        s.alert_status,

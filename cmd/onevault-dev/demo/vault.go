@@ -120,6 +120,7 @@ func (v *vault) firstTrue(ctx context.Context, since time.Time) (evaluation, boo
 // alertState is the current version of an alert.
 type alertState struct {
 	key         []byte
+	businessKey string
 	shortID     string
 	workflowID  string
 	status      string
@@ -151,7 +152,7 @@ func (v *vault) alert(ctx context.Context, key []byte) (alertState, error) {
 
 func (v *vault) readAlert(ctx context.Context, sql string, args ...any) (alertState, error) {
 	var a alertState
-	err := v.conn.QueryRow(ctx, sql, args...).Scan(&a.key, &a.shortID, &a.workflowID, &a.status,
+	err := v.conn.QueryRow(ctx, sql, args...).Scan(&a.key, &a.businessKey, &a.shortID, &a.workflowID, &a.status,
 		&a.opened, &a.changed, &a.resolvedBy, &a.suppression)
 	return a, err
 }

@@ -45,6 +45,7 @@ var fields = []field{
 	word("severity", "How urgent it is", []string{"LOW", "MEDIUM", "HIGH", "CRITICAL"}, true, true, func(d *spec) *string { return &d.Severity }),
 	yesNo("enabled", "Whether it is evaluated at all", true, func(d *spec) *bool { return &d.Enabled }),
 	text("source", "Where the values of the condition come from: a metric_source of monitoring.condition_identifier", "system_health", false, func(d *spec) *string { return &d.Source }),
+	text("sql", "Of the source sql, where it is switched on: one SELECT over the views of monitoring_sql that yields one number or boolean, which the conditions call value; $1 is the target", "SELECT count(*) FROM alerts WHERE target_name = $1", false, func(d *spec) *string { return &d.SQL }),
 	text("condition", "When it fires; see docs/conditions.md", "replication_lag_s > threshold_value", true, func(d *spec) *string { return &d.Condition }),
 	text("clear", "When an open alert is over; without it, when the condition is false", "replication_lag_s < 10", false, func(d *spec) *string { return &d.Clear }),
 	number("threshold", "What threshold_value is in the conditions", func(d *spec) *string { return &d.Threshold }),

@@ -103,7 +103,8 @@ func TestJudgeChannels_NamesWhatIsMissingAndNoSecret(t *testing.T) {
 		return vault.ListedChannel{Key: "C", Name: "C", Type: kind, Configuration: json.RawMessage(configuration)}
 	}
 	expect(t, judgeChannels(nil), Fail, "nobody is told")
-	expect(t, judgeChannels([]vault.ListedChannel{channel("PAGERDUTY", `{}`)}), Warn, "cannot send PagerDuty")
+	expect(t, judgeChannels([]vault.ListedChannel{channel("PAGERDUTY", `{}`)}), Warn, "routing_key_env: it is missing")
+	expect(t, judgeChannels([]vault.ListedChannel{channel("SMS", `{"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token_env": "TOKEN", "from_number": "OneVault", "to_numbers": ["030 123"]}`)}), Warn, "to_numbers")
 	fine := judgeChannels([]vault.ListedChannel{channel("WEBHOOK", `{"url": "https://example.com/", "secret_env": "HOOK_SECRET"}`)})
 	expect(t, fine, OK, "well-formed")
 	expect(t, fine, OK, "HOOK_SECRET is set can only be seen in the worker's environment")
@@ -221,4 +222,17 @@ func TestJudgeDiscipline_ATriggerThatIsOffIsAFailure(t *testing.T) {
 	t.Parallel()
 	expect(t, []Finding{judgeDiscipline(nil)}, OK, "all are on")
 	expect(t, []Finding{judgeDiscipline([]string{"alert_instance_s: t60_allow_only_closing"})}, Fail, "alert_instance_s: t60_allow_only_closing")
+}
+
+func TestRawSQL_SaysWhetherItIsOnAndWhatRestsOnIt(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 5, 4, 3, 0, 0, 0, time.UTC)
+	on := vault.RawSQL{Allowed: true, Why: "CHG-7", Since: since, Sandboxed: true, Definitions: []string{"QUEUE"}}
+	off, unsafe := on, on
+	off.Allowed, unsafe.Sandboxed = false, false
+	expect(t, []Finding{judgeRawSQL(vault.RawSQL{})}, OK, "switched off")
+	expect(t, []Finding{judgeRawSQL(on)}, OK, "since 2026-05-04 (CHG-7)")
+	expect(t, []Finding{judgeRawSQL(on)}, OK, "1 definitions")
+	expect(t, []Finding{judgeRawSQL(off)}, Fail, "QUEUE")
+	expect(t, []Finding{judgeRawSQL(unsafe)}, Fail, "CREATE ROLE onevault_sql")
 }

@@ -40,7 +40,7 @@ func Vault(ctx context.Context, databaseURL string, store *vault.Store, clock fu
 		return findings // the rest reads the schema
 	}
 	for _, check := range []func(context.Context, *vault.Store, func() time.Time) ([]Finding, error){
-		checkActivity, checkTargets, checkFunctions, checkDiscipline, checkRetention, checkSecurity, checkDefinitions, checkDeliveries,
+		checkActivity, checkTargets, checkFunctions, checkDiscipline, checkRetention, checkSecurity, checkDefinitions, checkRawSQL, checkDeliveries,
 	} {
 		found, err := check(ctx, store, clock)
 		if err != nil {
@@ -77,7 +77,7 @@ func judgeRoles(missing []string) Finding {
 		return warn("roles", "as a superuser: "+strings.Join(missing, "; ")+"; then `onevault migrate up`",
 			"not all roles of the vault are there: only its owner can use it")
 	}
-	return ok("roles", "onevault_owner, _worker, _operator, _reader and _collector are there")
+	return ok("roles", "onevault_owner, _worker, _operator, _reader, _collector and _sql are there")
 }
 
 func judgeServer(s vault.Server) []Finding {
