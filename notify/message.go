@@ -87,7 +87,7 @@ func newPage(m Message) page {
 // asksForAnswer reports whether an event wants somebody to act.
 func asksForAnswer(event alert.Event) bool {
 	switch event {
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 		return true
 	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
 	}

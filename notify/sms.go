@@ -131,6 +131,8 @@ func smsLine(m Message) string {
 		words = append(words, "again")
 	case alert.EventFlapping:
 		words = append(words, "flapping")
+	case alert.EventUnanswered:
+		words = append(words, "unanswered again")
 	case alert.EventResolved:
 		return strings.Join(append(words, name), " ") + " after " + period1(lasted(worst, m.At)) + ", " + resolution(worst)
 	case alert.EventFired, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
