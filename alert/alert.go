@@ -101,6 +101,7 @@ type Alert struct {
 
 	AcknowledgedUntil time.Time `json:"acknowledged_until,omitzero"` // the acknowledgement holds until then; zero: until the end
 	SnoozedUntil      time.Time `json:"snoozed_until,omitzero"`      // nobody is paged before then
+	TakenBack         int       `json:"taken_back,omitempty"`        // how often an acknowledgement ended before the alert did
 	FalsePositive     bool      `json:"false_positive,omitempty"`    // somebody judged that it should not have fired
 
 	Mute       *Mute     `json:"mute,omitempty"`       // why nobody is told of it for now; nil: nothing keeps them

@@ -107,6 +107,7 @@ func (g *Group) Unacknowledge(t *Tracked, notes string, at time.Time) bool {
 	}
 	t.rest()
 	t.Status, t.AcknowledgedBy, t.AcknowledgedAt, t.Notes = StatusOpen, "", time.Time{}, notes
+	t.TakenBack++
 	g.schedule(t, at)
 	return true
 }

@@ -1,10 +1,19 @@
 package alert
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
-// Acknowledgement is the ledger's word for the acknowledgement of an alert that may have had one before it
-// opened again.
-func (a Alert) Acknowledgement() string { return a.numbered(string(EventAcknowledged)) }
+// Acknowledgement is the ledger's word for the acknowledgement of an alert that may have had one before: until it
+// opened again, or until that one was taken back.
+func (a Alert) Acknowledgement() string {
+	word := a.numbered(string(EventAcknowledged))
+	if a.TakenBack > 0 {
+		word += ":AGAIN:" + strconv.Itoa(a.TakenBack)
+	}
+	return word
+}
 
 // Following reports whether the channel is told of an event that pages nobody.
 func (c Channel) Following(event Event) bool { return slices.Contains(c.Follows, event) }

@@ -2,6 +2,7 @@ package alert_test
 
 import (
 	"testing"
+	"time"
 
 	"onevault/alert"
 )
@@ -31,6 +32,14 @@ func TestUnfollowed_NamesAnAcknowledgementOncePerOpening(t *testing.T) {
 	expect("acknowledged again", 1)
 	if got := tracked.Acknowledgement(); got != "ACKNOWLEDGED:1" {
 		t.Errorf("the ledger's word is %s", got)
+	}
+	tracked.MarkFollowed()
+	g.Unacknowledge(tracked, "", time.Time{})
+	expect("taken back", 0)
+	g.Acknowledge(tracked, "dana", "", time.Time{})
+	expect("acknowledged once more", 1)
+	if got := tracked.Acknowledgement(); got != "ACKNOWLEDGED:1:AGAIN:1" {
+		t.Errorf("the ledger's word is %s, by which it was told before", got)
 	}
 	tracked.Told = tracked.Told[:1]
 	expect("only a channel that does not follow was told", 0)

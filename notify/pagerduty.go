@@ -144,8 +144,8 @@ func (p *pagerDuty) enqueue(ctx context.Context, event pagerduty.V2Event) Receip
 	return receipt
 }
 
-// events are what a message makes happen at PagerDuty: one event per alert. A test opens an alert of its
-// own and closes it again, so that nobody has to.
+// events are what a message makes happen at PagerDuty: one event per alert, two where an acknowledgement is over.
+// A test opens an alert of its own and closes it again, so that nobody has to.
 func (p *pagerDuty) events(m Message) []pagerduty.V2Event {
 	if len(m.Alerts) == 0 {
 		opening := p.trigger(m, nil, pagerDutyKey(m.Key))
@@ -160,6 +160,10 @@ func (p *pagerDuty) events(m Message) []pagerduty.V2Event {
 		key := pagerDutyKey(a.Key)
 		switch pagerDutyAction(m.Event) {
 		case pagerDutyTrigger:
+			if m.Event == alert.EventUnanswered {
+				// PagerDuty has no way back from acknowledged, and pages nobody for what is: one incident ends, another begins.
+				events = append(events, pagerduty.V2Event{RoutingKey: string(p.key), Action: pagerDutyResolve, DedupKey: key})
+			}
 			events = append(events, p.trigger(m, a, key))
 		case pagerDutyAcknowledge:
 			events = append(events, pagerduty.V2Event{RoutingKey: string(p.key), Action: pagerDutyAcknowledge, DedupKey: key})

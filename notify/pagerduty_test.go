@@ -68,6 +68,16 @@ func TestPagerDuty_AnAlertHasOneKeyForItsWholeLife(t *testing.T) {
 	}
 }
 
+func TestPagerDuty_PagesAnewForAnAcknowledgementThatIsOver(t *testing.T) {
+	t.Parallel()
+	m := firedMessage()
+	m.Event = alert.EventUnanswered
+	events, _ := page1(t, m)
+	if len(events) != 2 || events[0].EventAction != "resolve" || events[1].EventAction != "trigger" || events[0].DedupKey != events[1].DedupKey {
+		t.Errorf("%+v, want the acknowledged incident ended and another begun", events)
+	}
+}
+
 func TestPagerDuty_ATriggerSaysWhatHappenedAndWhereToLook(t *testing.T) {
 	t.Parallel()
 	m := firedMessage()

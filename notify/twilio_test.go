@@ -84,7 +84,7 @@ func publicOptions(t *testing.T) Options {
 func twilioMessages() map[string]Message {
 	messages := map[string]Message{}
 	for _, event := range []alert.Event{
-		alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventResolved,
+		alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventResolved,
 		alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged,
 	} {
 		m := firedMessage()
@@ -244,6 +244,7 @@ func TestSMS_SaysInOneLineWhatATelephoneAtNightHasToShow(t *testing.T) {
 		{lag, false, "A-7F3K CRITICAL pg-prod-3 Replication Lag 412s > 120s, 6m. onevault alert ack A-7F3K"},
 		{with(func(m *Message) { m.Event, m.Alerts[0].Level = alert.EventEscalated, 2 }), true, "A-7F3K CRITICAL level 2 pg-prod-3 Replication Lag 412s > 120s, 6m. Reply ACK 7F3K"},
 		{with(func(m *Message) { m.Event = alert.EventReopened }), true, "A-7F3K CRITICAL again pg-prod-3 Replication Lag 412s > 120s, 6m. Reply ACK 7F3K"},
+		{with(func(m *Message) { m.Event = alert.EventUnanswered }), true, "A-7F3K CRITICAL unanswered again pg-prod-3 Replication Lag 412s > 120s, 6m. Reply ACK 7F3K"},
 		{with(func(m *Message) { m.Event = alert.EventFlapping }), true, "A-7F3K CRITICAL flapping pg-prod-3 Replication Lag 412s > 120s, 6m. Reply ACK 7F3K"},
 		{with(func(m *Message) { m.PossibleDuplicate = true }), true, "A-7F3K CRITICAL pg-prod-3 Replication Lag 412s > 120s, 6m (perhaps a repetition). Reply ACK 7F3K"},
 		{with(func(m *Message) { m.Alerts = append(m.Alerts, m.Alerts[0], m.Alerts[0]) }), true, "A-7F3K and 2 more CRITICAL pg-prod-3 Replication Lag 412s > 120s, 6m. Reply ACK 7F3K"},

@@ -35,7 +35,7 @@ var (
 // it is. Each has a statement of the same name.
 var evidenceOrder = []string{
 	"controls", "alerts", "notifications", "incidents", "incident_timeline", "security_events", "evaluation_gaps", "evaluation_coverage",
-	"evaluation_decisions", "collection_coverage", "security_detection", "alert_definitions", "notification_channels", "settings", "evidence_exports",
+	"evaluation_decisions", "collection_coverage", "security_detection", "alert_definitions", "notification_channels", "escalation_policies", "settings", "evidence_exports",
 	"vault_archives", "vault_retention", "vault_guards", "vault_roles", "vault_grants", "vault_row_security", "vault_migrations", "vault_functions",
 }
 
@@ -48,7 +48,7 @@ var evidenceIndexOrder = []string{
 // evidenceTables are those whose rows a pack is made of, and would miss. Samples of metrics are not among
 // them: their roll-ups tell when a target was measured.
 var evidenceTables = []string{
-	"alert_definition_s", "alert_evaluation_s", "alert_incident_eff_s", "alert_instance_s", "compliance_check_s", "evidence_export_s",
+	"alert_definition_s", "alert_evaluation_s", "alert_incident_eff_s", "alert_instance_s", "compliance_check_s", "escalation_policy_s", "evidence_export_s",
 	"incident_note_s", "incident_s", "monitor_config_s", "notification_config_s", "notification_log_s", "security_event_s",
 	"system_health_metric_hourly_s",
 }

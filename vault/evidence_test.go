@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"onevault/alert"
 	"onevault/vault"
 )
 
@@ -173,3 +174,33 @@ type failing struct{ err error }
 func (w failing) Write([]byte) (int, error) { return 0, w.err }
 
 var _ io.Writer = failing{}
+
+func TestEvidence_HoldsEachVersionOfAnEscalationPolicyWithItsAuthor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	begin := time.Now()
+	policy := vault.PolicySpec{Key: "ONCALL", Name: "On call", Enabled: true, DefaultFor: []string{"CRITICAL"}, Levels: []alert.Level{{}, {AfterMinutes: 10, Channels: []string{"EMAIL"}}}}
+	put := func(author string) {
+		t.Helper()
+		if refused, err := f.store.PutPolicies(t.Context(), []vault.PolicySpec{policy}, author, false); err != nil || len(refused) > 0 {
+			t.Fatal(refused, err)
+		}
+	}
+	put("dana")
+	policy.Levels[1].AfterMinutes = 15
+	put("eve")
+	period := vault.EvidencePeriod{Framework: "SOX", From: begin.Add(-time.Hour), To: time.Now().Add(time.Minute)}
+	rows := f.evidence(period, "data/escalation_policies.csv")
+	if len(rows) != 2 {
+		t.Fatalf("%q, want both versions", rows)
+	}
+	for i, want := range []struct{ author, after string }{{"dana", `"after_minutes": 10`}, {"eve", `"after_minutes": 15`}} {
+		row := strings.Join(rows[i], "|")
+		if !strings.Contains(row, "|"+want.author+"|") || !strings.Contains(row, want.after) || !strings.Contains(row, `["CRITICAL"]`) {
+			t.Errorf("version %d is %q, want that of %s", i, row, want.author)
+		}
+	}
+	if until := rows[0][len(rows[0])-1]; until == "" || until != rows[1][len(rows[1])-2] {
+		t.Errorf("the first version stood until %q, the second from %q", until, rows[1][len(rows[1])-2])
+	}
+}

@@ -269,7 +269,7 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 		meanwhile = "the alert had opened again"
 	case alert.EventAcknowledged:
 		meanwhile = "the alert had ended or opened again"
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding:
 	}
 	switch {
 	case uncertain:

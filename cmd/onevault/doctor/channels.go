@@ -38,8 +38,9 @@ func judgeChannels(channels []vault.ListedChannel) []Finding {
 	return findings
 }
 
-// judgeReach finds channels that no enabled definition can reach: their filters match none.
-func judgeReach(channels []vault.ListedChannel, definitions []vault.ListedDefinition) []Finding {
+// judgeReach finds channels that no enabled definition can reach: their filters match none, and no escalation policy
+// that one follows names them.
+func judgeReach(channels []vault.ListedChannel, definitions []vault.ListedDefinition, policies []vault.ListedPolicy) []Finding {
 	heard := map[string]bool{}
 	for _, d := range definitions {
 		for _, key := range d.Channels {
@@ -48,7 +49,7 @@ func judgeReach(channels []vault.ListedChannel, definitions []vault.ListedDefini
 	}
 	var idle []string
 	for _, c := range channels {
-		if !heard[c.Key] {
+		if !heard[c.Key] && !pagedBy(policies, c) {
 			idle = append(idle, c.Key)
 		}
 	}

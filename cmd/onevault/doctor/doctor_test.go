@@ -164,8 +164,8 @@ func TestJudgeReach_NamesChannelsThatNoDefinitionReaches(t *testing.T) {
 	t.Parallel()
 	channels := []vault.ListedChannel{{Key: "MAIL"}, {Key: "LONELY"}}
 	definitions := []vault.ListedDefinition{{Key: "A", Channels: []string{"MAIL"}}}
-	expect(t, judgeReach(channels, definitions), Warn, "no enabled definition reaches LONELY")
-	if findings := judgeReach(channels[:1], definitions); findings != nil {
+	expect(t, judgeReach(channels, definitions, nil), Warn, "no enabled definition reaches LONELY")
+	if findings := judgeReach(channels[:1], definitions, nil); findings != nil {
 		t.Errorf("findings = %+v", findings)
 	}
 }

@@ -210,11 +210,15 @@ func checkDeliveries(ctx context.Context, store *vault.Store, _ func() time.Time
 	if err != nil {
 		return nil, err
 	}
+	policies, err := store.Policies(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
 	failing, err := store.FailingDeliveries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions), judgeDeliveries(failing)), nil
+	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions, policies), judgePolicies(policies, channels), judgeDeliveries(failing)), nil
 }
 
 func judgeDeliveries(failing []vault.FailingDelivery) []Finding {

@@ -1,5 +1,5 @@
 -- section: changes
--- title: Changes of alert definitions and channels
+-- title: Changes of alert definitions, channels and escalation policies
 -- empty: Nothing was changed.
 SELECT to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "AT",
        c.kind AS "KIND",
@@ -14,6 +14,9 @@ SELECT to_char(c.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS "AT",
         UNION ALL
         SELECT n.recorded_from, 'channel', n.channel, n.name, n.enabled, n.created_by, n.recorded_by
           FROM {notification_channels.csv} AS n
+        UNION ALL
+        SELECT p.recorded_from, 'policy', p.policy, p.name, p.enabled, p.changed_by, p.recorded_by
+          FROM {escalation_policies.csv} AS p
        ) AS c
  WHERE c.at >= @period_from
  ORDER BY c.at, c.kind COLLATE "C", c.key COLLATE "C"
