@@ -18,6 +18,7 @@ const (
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"
 	SecretsDir        = "ONEVAULT_SECRETS_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
+	PublicURL         = "ONEVAULT_PUBLIC_URL"
 	Actor             = "ONEVAULT_ACTOR"
 )
 

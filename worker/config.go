@@ -6,7 +6,6 @@ package worker
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -39,7 +38,7 @@ type Config struct {
 	APIAddr      string         // host:port of /healthz, /readyz and /metrics; empty: none
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
-	PublicURL    *url.URL       // where providers reach the API's inbound side; nil: they cannot, and nothing says they could
+	PublicURL    string         // under which others reach the API; empty: they cannot, and nothing says they could
 
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
@@ -95,6 +94,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_CONTROLS_DIR is %q: write an absolute path, such as /etc/onevault/controls", c.ControlsDir)
 	}
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
+		return err
+	}
+	if _, err := settings.ParsePublicURL(c.PublicURL, c.AllowedCIDRs); err != nil {
 		return err
 	}
 	return nil

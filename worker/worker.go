@@ -22,7 +22,6 @@ import (
 	"onevault/archive"
 	"onevault/collect"
 	"onevault/migrations"
-	"onevault/notify"
 	"onevault/vault"
 	"onevault/workflows"
 )
@@ -42,6 +41,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
+	directory *activities.Directory
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -67,6 +67,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 
 	if err := p.prepareCluster(ctx); err != nil {
 		return ignoreStop(ctx, err)
+	}
+	if err := p.openDirectory(); err != nil {
+		return err
 	}
 	w := p.register()
 	if err := w.Start(); err != nil {
@@ -178,7 +181,7 @@ func identity() string {
 }
 
 func (p *parts) register() sdkworker.Worker {
-	directory := &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs, PublicURL: p.config.PublicURL}}
+	directory := p.directory
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -257,7 +256,7 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
-			PublicURL:       &url.URL{Scheme: "http", Host: api},
+			PublicURL:       s.apiURL,
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()

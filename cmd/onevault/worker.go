@@ -17,14 +17,13 @@ func (a *app) workerCommand() *cobra.Command {
 		collectEvery  string
 		evaluateEvery string
 		allowedCIDRs  string
-		publicURL     string
 	)
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Run the worker: collect, evaluate, and see alerts through; SIGTERM ends it in order",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs, publicURL); err != nil {
+			if err := a.fillWorkerConfig(&config, collectEvery, evaluateEvery, allowedCIDRs); err != nil {
 				return err
 			}
 			return worker.Run(cmd.Context(), config, a.logger())
@@ -41,12 +40,12 @@ func (a *app) workerCommand() *cobra.Command {
 	flags.StringVar(&config.SecretsDir, "secrets-dir", "", "where files of the targets' secrets may lie (default $"+settings.SecretsDir+"; always /run/secrets and /etc/onevault)")
 	flags.StringVar(&config.APIAddr, "api-addr", "", "where to serve health and metrics (default $"+settings.APIAddr+" or "+defaultAPIAddr+")")
 	flags.StringVar(&config.UIURL, "ui-url", "", "base of the Temporal UI, for links in messages (default $"+settings.UIURL+")")
-	flags.StringVar(&publicURL, "public-url", "", "where providers reach the API from outside (default $"+settings.PublicURL+"; without one no callback is asked for)")
+	flags.StringVar(&config.PublicURL, "public-url", "", "where providers reach the API from outside (default $"+settings.PublicURL+"; without one no callback is asked for)")
 	return cmd
 }
 
 // fillWorkerConfig puts flags over variables over defaults.
-func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEvery, allowedCIDRs, publicURL string) error {
+func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEvery, allowedCIDRs string) error {
 	var err error
 	if config.DatabaseURL, err = a.vaultURL(); err != nil {
 		return err
@@ -70,9 +69,7 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	if config.AllowedCIDRs, err = settings.ParseCIDRs(a.setting(allowedCIDRs, settings.AllowedCIDRs)); err != nil {
 		return usage(err)
 	}
-	if config.PublicURL, err = settings.ParsePublicURL(a.setting(publicURL, settings.PublicURL), config.AllowedCIDRs); err != nil {
-		return usage(err)
-	}
+	config.PublicURL = a.setting(config.PublicURL, settings.PublicURL)
 	if err := config.Validate(); err != nil {
 		return usage(err)
 	}

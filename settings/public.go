@@ -7,13 +7,10 @@ import (
 	"strings"
 )
 
-// PublicURL is where the inbound side of the API is reached from outside: by providers that call back, and
-// by people who press a link. Nothing is guessed from requests, because a proxy may stand in between.
-const PublicURL = "ONEVAULT_PUBLIC_URL"
-
-// ParsePublicURL reads the address; empty is nil: nobody outside can reach us. Without https only the
-// loopback and the networks that are allowed (ONEVAULT_ALLOWED_CIDRS) pass, because links and callbacks
-// carry what others must not read.
+// ParsePublicURL reads the address under which others reach the API: providers that call back, people who
+// press a link. Nothing is guessed from requests, because a proxy may stand in between. Empty is nil: nobody
+// outside can reach us. Without https only the loopback and the networks that are allowed
+// (ONEVAULT_ALLOWED_CIDRS) pass, because links and callbacks carry what others must not read.
 func ParsePublicURL(text string, allowed []netip.Prefix) (*url.URL, error) {
 	if text == "" {
 		return nil, nil
