@@ -29,6 +29,8 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 		"evaluation backwards":     {Config{DatabaseURL: address, EvaluateEvery: -time.Second}, []string{"ONEVAULT_EVALUATE_EVERY", "-1s"}},
 		"a directory for archives": {Config{DatabaseURL: address, ArchiveDir: "/var/lib/onevault/archive"}, nil},
 		"archives somewhere":       {Config{DatabaseURL: address, ArchiveDir: "archive"}, []string{"ONEVAULT_ARCHIVE_DIR", `"archive"`, "absolute"}},
+		"a public address":         {Config{DatabaseURL: address, PublicURL: "https://onevault.example.com"}, nil},
+		"in public without https":  {Config{DatabaseURL: address, PublicURL: "http://onevault.example.com"}, []string{"ONEVAULT_PUBLIC_URL", "https"}},
 		"nothing is right but one": {Config{DatabaseURL: address, TaskQueue: "?", CollectEvery: 1}, []string{"ONEVAULT_TASK_QUEUE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
