@@ -1,12 +1,10 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -160,7 +158,7 @@ func (t *twilio) callback(path, recipient string, m Message) string {
 }
 
 // service is Twilio's client for one call: its methods take no context and no address, so both come in by
-// the transport. It is built by hand, because the library's own constructor reads TWILIO_REGION and
+// the transport. The library leaves the body of a failure open; the end of the context closes it. It is built by hand, because the library's own constructor reads TWILIO_REGION and
 // TWILIO_EDGE from the environment.
 func (t *twilio) service(ctx context.Context) *twilioapi.ApiService {
 	base := t.cfg.api.url
@@ -168,11 +166,7 @@ func (t *twilio) service(ctx context.Context) *twilioapi.ApiService {
 		r = r.Clone(ctx)
 		r.URL.Scheme, r.URL.Host, r.Host = base.Scheme, base.Host, ""
 		r.URL.Path = base.Path + r.URL.Path
-		resp, err := t.http.Transport.RoundTrip(r)
-		if err != nil {
-			return nil, err
-		}
-		return readWhole(resp), nil
+		return t.http.Transport.RoundTrip(r)
 	})
 	account := &client.Client{
 		Credentials: client.NewCredentials(t.account, string(t.token)),
@@ -186,15 +180,6 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 // RoundTrip makes a function a transport.
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// readWhole takes the answer off the wire: the library leaves the body of a failure open. What could not
-// be read is missing from it; the outcome knows the status.
-func readWhole(resp *http.Response) *http.Response {
-	body, _ := io.ReadAll(resp.Body)
-	_ = resp.Body.Close() // read to its end, or given up
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp
-}
 
 // attempt makes one request of Twilio and judges it. sid and state are the answer's, where it had them.
 func (t *twilio) attempt(ctx context.Context, content string, create func(*twilioapi.ApiService) (sid, state string, err error)) Receipt {

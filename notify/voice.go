@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	twilioapi "github.com/twilio/twilio-go/rest/api/v2010"
 
@@ -16,7 +17,8 @@ import (
 const (
 	// maxTwiML is what Twilio takes as the instructions of a call.
 	maxTwiML = 4000
-	// maxSpoken bounds what is read out once; a minute of speech is about 900 characters.
+	// maxSpoken bounds what is read out once; a minute of speech is about 900 characters. Twice that, the keys
+	// and an address stay below maxTwiML.
 	maxSpoken = 900
 )
 
@@ -104,13 +106,7 @@ func (v *voice) instructions(spoken, recipient string, m Message) (string, error
 	if len(m.Alerts) > 0 && asksForAnswer(m.Event) {
 		action = v.callback(TwilioVoicePath, recipient, m)
 	}
-	// Marks and letters outside of ASCII take more room in XML than on paper: less is read then.
-	for limit := maxSpoken; ; limit = limit * 3 / 4 {
-		text, err := TwiML(oneLine(spoken, limit), action, v.speaker, v.language)
-		if err == nil || limit < maxSpoken/4 {
-			return text, err
-		}
-	}
+	return TwiML(spoken, action, v.speaker, v.language)
 }
 
 // TwiML are the instructions of a call: the text twice and, when there is an address for the key that is
@@ -130,8 +126,8 @@ func TwiML(spoken, action, voice, language string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(text) > maxTwiML {
-		return "", fmt.Errorf("it has %d bytes, and Twilio takes %d", len(text), maxTwiML)
+	if n := utf8.RuneCount(text); n > maxTwiML {
+		return "", fmt.Errorf("it has %d characters, and Twilio takes %d", n, maxTwiML)
 	}
 	return string(text), nil
 }
