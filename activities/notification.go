@@ -79,7 +79,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 		out.Entries = append(out.Entries, intents...)
 	case finding == vault.FindingDelivered:
 		out.Final = true
-		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: "delivered by an earlier attempt"}
+		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: "delivered by an earlier attempt", ExternalID: n.deliveredAs(ctx, in, intents)}
 		return out, nil
 	case finding == vault.FindingUnknownOutcome:
 		out.PossibleDuplicate = true
