@@ -88,7 +88,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 		out.Entries = append(out.Entries, intents...)
 	case finding == vault.FindingDelivered:
 		out.Final = true
-		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore}
+		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore, ExternalID: n.deliveredAs(ctx, in, intents)}
 		return out, nil
 	case finding == vault.FindingUnknownOutcome:
 		out.PossibleDuplicate = true

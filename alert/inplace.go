@@ -28,8 +28,12 @@ func ByMessage(tracked []*Tracked, r Recipient) [][]*Tracked {
 	return parts
 }
 
+// maxBeside bounds what a message carries of alerts that its event is not about: those that are active go first,
+// and a person is shown no more of them anyway.
+const maxBeside = 100
+
 // Message is the provider's id of the message that a delivery about these alerts continues, with the other
-// alerts of the group that it shows. Empty: the delivery begins one.
+// alerts of the group that it shows, a hundred at most. Empty: the delivery begins one.
 func (g *Group) Message(about []*Tracked, r Recipient) (id string, beside []Alert) {
 	if len(about) == 0 {
 		return "", nil
@@ -37,14 +41,23 @@ func (g *Group) Message(about []*Tracked, r Recipient) (id string, beside []Aler
 	if id = about[0].messageOf(r); id == "" {
 		return "", nil
 	}
-	var others []*Tracked
+	told := make(map[*Tracked]bool, len(about))
+	for _, t := range about {
+		told[t] = true
+	}
+	var active, ended []*Tracked
 	for _, t := range g.Alerts {
-		if t.messageOf(r) == id && !slices.Contains(about, t) {
-			others = append(others, t)
+		switch {
+		case told[t] || t.messageOf(r) != id:
+		case t.Active():
+			active = append(active, t)
+		default:
+			ended = append(ended, t)
 		}
 	}
-	if len(others) == 0 {
+	if len(active)+len(ended) == 0 {
 		return id, nil
 	}
-	return id, WorstFirst(others)
+	beside = append(WorstFirst(active), WorstFirst(ended)...)
+	return id, beside[:min(len(beside), maxBeside)]
 }

@@ -54,6 +54,7 @@ func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 		t.Errorf("the message offers %q at %s, want nothing to press where it began, at %s", labelsOf(last), last.TS, first.TS)
 	}
 	s.mustStates(opened.Key, "OPEN", "ACKNOWLEDGED", "RESOLVED")
+	s.exportHistory("in-place")
 }
 
 func labelsOf(m inbox.Message) []string {

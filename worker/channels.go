@@ -6,12 +6,13 @@ import (
 	"onevault/settings"
 )
 
-// openDirectory makes the directory of the channels, with what this process decides about all of them.
-func (p *parts) openDirectory() error {
+// directory is that of the channels, with what this process decides about all of them.
+func (p *parts) directory() (*activities.Directory, error) {
 	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.directory = &activities.Directory{Vault: p.store, Options: notify.Options{Allow: p.config.AllowedCIDRs, PublicURL: public}}
-	return nil
+	return &activities.Directory{Vault: p.store, Options: notify.Options{
+		Allow: p.config.AllowedCIDRs, PublicURL: public, Pace: notify.NewPace(),
+	}}, nil
 }

@@ -22,8 +22,6 @@ import (
 	"onevault/archive"
 	"onevault/collect"
 	"onevault/migrations"
-	"onevault/notify"
-	"onevault/settings"
 	"onevault/vault"
 	"onevault/workflows"
 )
@@ -193,13 +191,10 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
+	directory, err := p.directory()
 	if err != nil {
 		return nil, err
 	}
-	directory := &activities.Directory{Vault: p.store, Options: notify.Options{
-		Allow: p.config.AllowedCIDRs, PublicURL: public, Pace: notify.NewPace(),
-	}}
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,

@@ -118,3 +118,27 @@ func TestAlert_IdsOfOtherChannelsPartNothing(t *testing.T) {
 		}
 	}
 }
+
+// Two events at the same moment write one message, one after the other.
+func TestAlert_EventsOfOneMomentShareAMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, slackApp)
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) { return posts(in), nil }
+	w.bring(0, fired("K1"), alert.Transition{Kind: alert.TransitionNotify, Alert: alert.Alert{Key: "K1"}})
+	w.update(time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
+	w.run()
+
+	var first string
+	for i, s := range w.sent {
+		if i == 0 {
+			first = "C0123456789/" + s.Message.Key
+			continue
+		}
+		if s.Message.Prior != first {
+			t.Errorf("%s continues %q, want %q", s.Event, s.Message.Prior, first)
+		}
+	}
+	if len(w.sent) != 3 {
+		t.Errorf("%d messages, want three of one alert", len(w.sent))
+	}
+}
