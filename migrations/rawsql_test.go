@@ -290,6 +290,8 @@ func TestRawSQL_RunsInNoOtherWay(t *testing.T) {
 		})
 		wantText(t, err, "statement_timeout")
 	}
+	exec(t, worker, "SET statement_timeout = '2s'")
+	refused(t, worker, "55000", []string{"read-only"}, call)
 	operator, _ := member(t, address, "onevault_operator")
 	reader, _ := member(t, address, "onevault_reader")
 	refused(t, operator, denied, nil, call)
@@ -322,6 +324,11 @@ func TestRawSQL_IsOffUntilTheOwnerSwitchesItOn(t *testing.T) {
 		refused(t, admin, denied, nil, setting) // nor does a superuser by a role that may not
 		exec(t, admin, "RESET ROLE")
 	}
+	// Nor does an operator by a function that runs with the owner's rights.
+	exec(t, admin, "CREATE FUNCTION public.switch_it_on() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ "+setting+" $$")
+	exec(t, admin, "ALTER FUNCTION public.switch_it_on() OWNER TO onevault_owner")
+	trickster, _ := member(t, address, "onevault_operator")
+	refused(t, trickster, denied, []string{"may not say"}, "SELECT public.switch_it_on()")
 	refused(t, admin, "22023", []string{"no setting of raw SQL"}, strings.Replace(setting, "{\"allow\": true}", "{\"allow\": \"yes\"}", 1))
 	refused(t, admin, "22023", []string{"no setting of raw SQL"}, strings.Replace(setting, "'RAW_SQL', '{", "'raw_sql', '{", 1))
 	refused(t, admin, "22023", []string{"p_why is empty"}, "SELECT monitoring.allow_raw_sql(true, ' ')")
