@@ -107,14 +107,18 @@ var breakouts = []struct{ sql, past string }{
 	{sql: "NOTIFY x, 'y'"},
 	{sql: "TABLE alerts"},
 	{sql: "VALUES (1)"},
-	{sql: ""}, {sql: " \n "},
+	{sql: ""},
+	{sql: " \n "},
 	// Other roles and other settings.
 	{sql: "SELECT set_config('role', 'none', false) = ''", past: "42501"},
 	{sql: "SELECT set_config('role', 'onevault_owner', true) = ''", past: "42501"},
 	{sql: "SELECT set_config('session_authorization', 'postgres', false) = ''", past: "42501"},
 	{sql: "SELECT set_config('transaction_read_only', 'off', true) = 'off' AND nextval('monitoring.outbox_outbox_id_seq') > 0", past: "*"},
 	{sql: "SELECT current_setting('data_directory') = ''"},
-	{sql: "SELECT current_user = 'x'"}, {sql: "SELECT session_user = 'x'"}, {sql: "SELECT user = 'x'"}, {sql: "SELECT (SELECT current_role) = 'x'"},
+	{sql: "SELECT current_user = 'x'"},
+	{sql: "SELECT session_user = 'x'"},
+	{sql: "SELECT user = 'x'"},
+	{sql: "SELECT (SELECT current_role) = 'x'"},
 	// SQL within SQL.
 	{sql: "SELECT query_to_xml('DELETE FROM monitoring.outbox', true, true, '') IS NULL", past: "*"},
 	{sql: "SELECT length(query_to_xml('SELECT * FROM monitoring.notification_config_s', true, true, '')::text)", past: "42501"},
@@ -177,10 +181,16 @@ var breakouts = []struct{ sql, past string }{
 	{sql: "SELECT length/**/(60)"},
 	{sql: "SELECT pg_sleep -- (\n (60) IS NULL"},
 	{sql: "SELECT 1 -- comment"},
-	{sql: "SELECT E'\\x41' = 'A'"}, {sql: "SELECT length('a\\')"}, {sql: "SELECT $$a$$ = 'a'"}, {sql: "SELECT $x$a$x$ = 'a'"}, {sql: "SELECT U&'\\0041' = 'A'"}, {sql: "SELECT B'1' IS NULL"},
+	{sql: "SELECT E'\\x41' = 'A'"},
+	{sql: "SELECT length('a\\')"},
+	{sql: "SELECT $$a$$ = 'a'"},
+	{sql: "SELECT $x$a$x$ = 'a'"},
+	{sql: "SELECT U&'\\0041' = 'A'"},
+	{sql: "SELECT B'1' IS NULL"},
 	{sql: "SELECT (h.row_to_json)::text IS NULL FROM health h"},
 	{sql: "SELECT count(h.to_jsonb) FROM health h"},
-	{sql: "SELECT OPERATOR(pg_catalog.-) 1"}, {sql: "SELECT 1 OPERATOR(pg_catalog.+) 2"},
+	{sql: "SELECT OPERATOR(pg_catalog.-) 1"},
+	{sql: "SELECT 1 OPERATOR(pg_catalog.+) 2"},
 	{sql: "SELECT cast('1' AS xml) IS NULL"},
 	{sql: "SELECT '<x/>'::xml IS NULL"},
 	{sql: "SELECT count(*) FROM alerts TABLESAMPLE system (1)"},
@@ -190,12 +200,23 @@ var breakouts = []struct{ sql, past string }{
 	{sql: "SELECT version() = ''"},
 	{sql: "SELECT inet_server_addr() IS NULL"},
 	{sql: "SELECT txid_current()"},
-	{sql: "SELECT ‘1’ = '1'"}, {sql: "SELECT 1 AS ä"}, {sql: "SELECT\u00a01"},
-	{sql: "SELECT $3::int", past: "42P02"}, {sql: "SELECT 0x10"}, {sql: "SELECT 1e9"}, {sql: "SELECT 1_000"},
-	{sql: "SELECT (1"}, {sql: "SELECT 1)"},
+	{sql: "SELECT ‘1’ = '1'"},
+	{sql: "SELECT 1 AS ä"},
+	{sql: "SELECT\u00a01"},
+	{sql: "SELECT $3::int", past: "42P02"},
+	{sql: "SELECT 0x10"},
+	{sql: "SELECT 1e9"},
+	{sql: "SELECT 1_000"},
+	{sql: "SELECT (1"},
+	{sql: "SELECT 1)"},
 	// What is allowed by its words and yields no number and no boolean.
-	{sql: "SELECT 'text'"}, {sql: "SELECT now()"}, {sql: "SELECT 1, 2"}, {sql: "SELECT h FROM health h LIMIT 1"}, {sql: "SELECT labels FROM health LIMIT 1"},
-	{sql: "SELECT nothing FROM health"}, {sql: "SELECT 1 FROM nowhere"},
+	{sql: "SELECT 'text'"},
+	{sql: "SELECT now()"},
+	{sql: "SELECT 1, 2"},
+	{sql: "SELECT h FROM health h LIMIT 1"},
+	{sql: "SELECT labels FROM health LIMIT 1"},
+	{sql: "SELECT nothing FROM health"},
+	{sql: "SELECT 1 FROM nowhere"},
 }
 
 func TestRawSQL_CannotBreakOut(t *testing.T) {
@@ -290,6 +311,8 @@ func TestRawSQL_RunsInNoOtherWay(t *testing.T) {
 		})
 		wantText(t, err, "statement_timeout")
 	}
+	exec(t, worker, "SET statement_timeout = '2s'")
+	refused(t, worker, "55000", []string{"read-only"}, call)
 	operator, _ := member(t, address, "onevault_operator")
 	reader, _ := member(t, address, "onevault_reader")
 	refused(t, operator, denied, nil, call)
@@ -322,6 +345,11 @@ func TestRawSQL_IsOffUntilTheOwnerSwitchesItOn(t *testing.T) {
 		refused(t, admin, denied, nil, setting) // nor does a superuser by a role that may not
 		exec(t, admin, "RESET ROLE")
 	}
+	// Nor does an operator by a function that runs with the owner's rights.
+	exec(t, admin, "CREATE FUNCTION public.switch_it_on() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$ "+setting+" $$")
+	exec(t, admin, "ALTER FUNCTION public.switch_it_on() OWNER TO onevault_owner")
+	trickster, _ := member(t, address, "onevault_operator")
+	refused(t, trickster, denied, []string{"may not say"}, "SELECT public.switch_it_on()")
 	refused(t, admin, "22023", []string{"no setting of raw SQL"}, strings.Replace(setting, "{\"allow\": true}", "{\"allow\": \"yes\"}", 1))
 	refused(t, admin, "22023", []string{"no setting of raw SQL"}, strings.Replace(setting, "'RAW_SQL', '{", "'raw_sql', '{", 1))
 	refused(t, admin, "22023", []string{"p_why is empty"}, "SELECT monitoring.allow_raw_sql(true, ' ')")
@@ -393,8 +421,13 @@ func TestRawSQL_OneEvaluatorReadsWhatItYielded(t *testing.T) {
 		value, problem any
 		want           string
 	}{
-		{"1", nil, "FALSE NONE"}, {"7", nil, "TRUE FIRED"}, {"3", nil, "FALSE HOLDING"}, {nil, nil, "NO_DATA HOLDING"},
-		{nil, "canceling statement due to statement timeout", "ERROR HOLDING"}, {"1.5", nil, "FALSE RESOLVED"}, {"true", nil, "ERROR NONE"},
+		{"1", nil, "FALSE NONE"},
+		{"7", nil, "TRUE FIRED"},
+		{"3", nil, "FALSE HOLDING"},
+		{nil, nil, "NO_DATA HOLDING"},
+		{nil, "canceling statement due to statement timeout", "ERROR HOLDING"},
+		{"1.5", nil, "FALSE RESOLVED"},
+		{"true", nil, "ERROR NONE"},
 	} {
 		yield(c.value, c.problem)
 		if got := look(); got != c.want {

@@ -151,10 +151,11 @@ func FiringKey(name string) string {
 	return ""
 }
 
-// NoHistoryError is why the looks of a definition cannot be repeated.
-type NoHistoryError struct{ Key, Why string }
+// NoHistoryError is why the looks of a definition cannot be repeated; Of is the definition, or the input, without
+// a past.
+type NoHistoryError struct{ Of, Why string }
 
-func (e *NoHistoryError) Error() string { return "definition " + e.Key + ": " + e.Why }
+func (e *NoHistoryError) Error() string { return e.Of + ": " + e.Why }
 
 // Looks repeats the looks of a definition at a target, in the order of their time.
 func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firing Firing) ([]backtest.Look, error) {
@@ -422,7 +423,7 @@ func (h *History) source(ctx context.Context, g grid, source string, lookback ti
 	if _, ok := h.values[key("")]; !ok {
 		text, err := historySQL.ReadFile("sql/history/source_" + source + ".sql")
 		if err != nil {
-			return nil, fmt.Errorf("the source %s keeps no history that it could be tried on", source)
+			return nil, &NoHistoryError{name, "the source " + source + " keeps no history that it could be tried on"}
 		}
 		rows, err := h.tx.Query(ctx, string(text), g.first, int(g.every.Seconds()), g.count, g.in.Target, g.in.Tenant, lookback.Seconds())
 		if err != nil {

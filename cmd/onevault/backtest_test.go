@@ -122,6 +122,8 @@ func TestDefinitionBacktest_SaysWhatIsWrong(t *testing.T) {
 	i.run(t, "definition", "backtest", "--target", "elsewhere").wants(t, exitNotFound, "no target elsewhere")
 	i.run(t, "definition", "backtest", "--since", "soon").wants(t, exitUsage, `--since "soon"`)
 	i.run(t, "definition", "backtest", "--since", "1h", "--until", "2h").wants(t, exitUsage, "nothing to look at")
+	// Of all that stand, those of which nothing is kept are named, and the others tried.
+	i.run(t, "definition", "backtest", "--since", "1h").wants(t, exitDone, "Not tried: DEFINITION_ERROR", "evaluation keeps no history", "Not tried: VAULT_UNREACHABLE", "0 pages")
 	i.run(t, "definition", "backtest", "VAULT_UNREACHABLE").wants(t, exitDone, "Not tried: VAULT_UNREACHABLE")
 	i.stdin = strings.Replace(noisyLag, "replication_lag_s", "replication_lagg_s", 1)
 	i.run(t, "definition", "backtest", "-").wants(t, exitError, "-:3: NOISY_LAG", `Did you mean "replication_lag_s"?`)
