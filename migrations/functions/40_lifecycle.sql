@@ -478,7 +478,7 @@ BEGIN
          WHERE notification_log_hk = util.hash_binary(monitoring.notification_key(
                    v_entry ->> 'alert_key', v_entry ->> 'channel_key', v_entry ->> 'recipient', v_entry ->> 'event'))
            AND load_end_date IS NULL;
-        IF v_prior.delivery_status = 'DELIVERED' THEN
+        IF v_prior.delivery_status IN ('DELIVERED', 'SENT') THEN
             v_delivered := v_delivered + 1;
             CONTINUE;
         END IF;
