@@ -88,7 +88,10 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	message := in.Message
 	message.PossibleDuplicate = out.PossibleDuplicate
 	message.UIURL = n.uiLink(message.WorkflowID)
-	out.Receipt = n.send(ctx, in, message)
+	var found bool
+	if out.Receipt, found = n.send(ctx, in, message, in.Uncertain || finding == vault.FindingUnknownOutcome); found {
+		out.PossibleDuplicate = in.PossibleDuplicate
+	}
 	out.Final = isFinal(in, out.Receipt.Class)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
@@ -100,17 +103,24 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	return out, nil
 }
 
-func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+// send makes the attempt. lost: the answer to an earlier one was; where the provider can be asked and has the
+// message, nothing is sent, and found says so.
+func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message, lost bool) (receipt notify.Receipt, found bool) {
 	channel, err := n.Channels.Open(ctx, in.Channel)
 	if err != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}, false
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}, false
+	}
+	if lost {
+		if receipt, found := n.reconcile(ctx, channel, in, message); found {
+			return receipt, true
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return channel.Send(ctx, in.Recipient, message)
+	return channel.Send(ctx, in.Recipient, message), false
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
@@ -169,7 +179,7 @@ func outcomesOf(in SendNotificationInput, out SendNotificationOutput, at time.Ti
 	status := "PENDING" // another attempt follows
 	switch {
 	case out.Receipt.Class == notify.Accepted:
-		status = "DELIVERED"
+		status = acceptedStatus(in.Channel)
 	case out.Final:
 		status = "FAILED"
 	}
