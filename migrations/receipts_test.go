@@ -103,7 +103,9 @@ func TestReceipts_ResolveALostAnswerSoThatNothingIsSentAgain(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	text := `{"channel_key": "TEXT", "channel_type": "SMS", "recipient": "+491701"}`
-	merge := func(set string) string { return value[string](t, l.db, `SELECT ($1::jsonb || $2::jsonb)::text`, text, set) }
+	merge := func(set string) string {
+		return value[string](t, l.db, `SELECT ($1::jsonb || $2::jsonb)::text`, text, set)
+	}
 	l.tell(merge(`{}`))
 	l.tell(merge(`{"class": "UNCERTAIN", "reason": "no answer"}`))
 	l.want("uncertain", l.stands("ONE"), "UNCERTAIN PENDING UNCERTAIN")
@@ -212,4 +214,19 @@ func TestDeliveryCertainty(t *testing.T) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
+}
+
+func TestChannels_RefuseABounceAddressThatCouldTakeNoReport(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	put := func(set string) string {
+		return fmt.Sprintf(`INSERT INTO monitoring.notification_config_s (notification_config_hk, hash_diff, channel_name, channel_type, configuration)
+			VALUES (util.hash_binary('MAIL'), '\x', 'MAIL', 'EMAIL', jsonb '{"smtp_server": "mail.example.com", "from_address": "a@example.com", "to_addresses": ["b@example.com"]}' || '%s')`, set)
+	}
+	refused(t, l.db, "22023", []string{"delivery_receipts is", "without quotes"}, put(`{"delivery_receipts": "true"}`))
+	refused(t, l.db, "22023", []string{"bounce_address is missing"}, put(`{"delivery_receipts": true}`))
+	for _, address := range []string{"nobody", "a+b@example.com", strings.Repeat("b", 32) + "@example.com"} {
+		refused(t, l.db, "22023", []string{`bounce_address is "` + address, "31 characters"}, put(`{"bounce_address": "`+address+`"}`))
+	}
+	exec(t, l.db, put(`{"bounce_address": "bounces@example.com", "delivery_receipts": true}`))
 }

@@ -19,7 +19,7 @@ import (
 
 func (a *app) notificationCommand() *cobra.Command {
 	return noun("notification", "See who was told, what that proved, and what became of it",
-		a.notificationListCommand(), a.notificationShowCommand())
+		a.notificationListCommand(), a.notificationShowCommand(), a.notificationBounceCommand())
 }
 
 // deliveryStatuses are the ledger's words for how a notification stands.

@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"onevault/vault"
 )
@@ -74,4 +76,31 @@ func TestNotificationShow_TellsAttemptsReceiptsAndWhatTheyProve(t *testing.T) {
 	l.cli("notification", "show", mail, "-o", "json").wants(t, exitDone, `"kind": "RECEIPT"`, `"receipt": "FAILED"`, `"meaning"`, `"certainty": "FAILED"`)
 	l.cli("alert", "timeline", id).wants(t, exitDone, "receipt for FIRED to MAIL", "nobody reads it", "WEBHOOK")
 	l.cli("notification", "show", "N-00000000").wants(t, exitNotFound, `no notification "N-00000000"`, "onevault notification list")
+}
+
+func bounceReport(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile("../../notify/testdata/bounce-postfix.eml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func TestNotificationBounce_RecordsTheReportOfAMailServer(t *testing.T) {
+	t.Parallel()
+	l, id := toldLife(t)
+	sent := vault.LedgerEntry{
+		AlertKey: mustFind(t, l, id).Key, ChannelKey: "MAIL", ChannelType: "EMAIL", Recipient: "nobody@onevault.com", Event: "FIRED", DeliveryKey: "k2",
+		Status: "DELIVERED", Class: "ACCEPTED", Proof: "SMTP 250", ExternalID: "0123456789abcdef0123456789abcdef@onevault.com", At: now.Add(-6 * time.Minute),
+	}
+	bring := func() result {
+		return invocation{url: l.url, stdin: bounceReport(t)}.run(t, "notification", "bounce")
+	}
+	bring().wants(t, exitDone, "no mail of ours is known", "waits for it")
+	l.tell(sent) // the report was faster
+	bring().wants(t, exitDone, "BOUNCED KNOWN")
+	l.cli("notification", "list", "--status", "BOUNCED").wants(t, exitDone, "nobody@onevault.com", "FAILED", "Recipient address rejected: User unknown")
+	invocation{url: l.url, stdin: "Subject: I am away\n\nuntil Monday\n"}.run(t, "notification", "bounce").wants(t, exitNoReport, "no delivery report", "vacation")
+	invocation{url: "postgres://u:p4ssw0rd@127.0.0.1:1/x", stdin: bounceReport(t)}.run(t, "notification", "bounce").wants(t, exitTryAgain, "the vault does not answer", "again later")
 }
