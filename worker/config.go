@@ -39,6 +39,9 @@ type Config struct {
 	Version      string         // of this build, for the manifests of archives
 	UIURL        string         // base of the Temporal UI, for links in messages; empty: no links
 
+	HeartbeatURL   string        // the outside watcher of the dead man's switch, a secret; empty: none
+	HeartbeatEvery time.Duration // default 1m
+
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
 }
@@ -91,6 +94,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_SECRETS_DIR is %q: write an absolute path, such as /var/lib/onevault/secrets", c.SecretsDir)
 	case c.ControlsDir != "" && !filepath.IsAbs(c.ControlsDir):
 		return fmt.Errorf("ONEVAULT_CONTROLS_DIR is %q: write an absolute path, such as /etc/onevault/controls", c.ControlsDir)
+	}
+	if err := c.validateHeartbeat(); err != nil {
+		return err
 	}
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err

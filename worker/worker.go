@@ -39,6 +39,7 @@ type parts struct {
 	registry  *activities.Registry // of the targets beside local
 	temporal  client.Client
 	metrics   *api.TemporalMetrics
+	pulse     *api.PulseMetrics
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
@@ -51,7 +52,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics()}
+	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics()}
 	defer p.close()
 	if err := p.openVault(ctx); err != nil {
 		return err
@@ -202,6 +203,7 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
@@ -216,6 +218,7 @@ func (p *parts) register() sdkworker.Worker {
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
 		p.retention(),
+		p.heartbeats(),
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}
@@ -244,7 +247,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 		return func() {}, nil
 	}
 	registry := api.NewRegistry()
-	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
+	registry.MustRegister(p.metrics, p.pulse, api.PoolMetrics("vault", p.store.Pool()))
 	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
