@@ -203,6 +203,7 @@ func (p *parts) register() sdkworker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Examine, workflow.RegisterOptions{Name: workflows.ExamineWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
@@ -219,6 +220,7 @@ func (p *parts) register() sdkworker.Worker {
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
 		p.retention(),
 		p.heartbeats(),
+		&activities.Examinations{Vault: p.store, Channels: directory},
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,10 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 
 func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 	findings := []doctor.Finding{a.examineSettings()}
-	var schedules []string
+	var (
+		schedules []string
+		outbox    time.Duration
+	)
 	if store, err := a.vault(ctx); err != nil {
 		findings = append(findings, a.finding("vault", err))
 	} else if url, err := a.vaultURL(); err != nil {
@@ -49,6 +53,9 @@ func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 		findings = append(findings, doctor.Vault(ctx, url, store, a.now)...)
 		if targets, err := store.Targets(ctx, false); err == nil { // what failed was told just now
 			schedules = doctor.TargetSchedules(targets)
+		}
+		if keep, err := store.KeepsOutbox(ctx); err == nil {
+			outbox = keep
 		}
 	}
 	options, err := a.temporalOptions()
@@ -59,7 +66,7 @@ func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 	if err != nil {
 		return append(findings, a.finding("temporal", err))
 	}
-	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, schedules, a.now())...)
+	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, schedules, outbox, a.now)...)
 	for i := range findings {
 		findings[i].Detail = a.withoutPassword(findings[i].Detail)
 	}
