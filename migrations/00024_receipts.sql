@@ -42,7 +42,7 @@ INSERT INTO monitoring.queue_table (table_name, done_column, keep) VALUES ('rece
 DROP VIEW IF EXISTS monitoring.notification_delivery, monitoring.channel_delivery_rate CASCADE;
 DROP FUNCTION IF EXISTS monitoring.receipt_channels, monitoring.delivery_certainty, monitoring.notifications_of_receipt, monitoring.apply_receipt,
     monitoring.record_receipt, monitoring.keep_receipt, monitoring.claim_receipts, monitoring.notification_id, monitoring.find_notification,
-    monitoring.delivery_inputs, monitoring.check_bounce_address CASCADE;
+    monitoring.delivery_inputs, monitoring.delivery_rates, monitoring.check_bounce_address CASCADE;
 DROP TABLE monitoring.receipt_waiting;
 DELETE FROM monitoring.queue_table WHERE table_name = 'receipt_waiting';
 DROP INDEX monitoring.notification_log_s_external, monitoring.notification_log_s_delivery_key;

@@ -230,3 +230,42 @@ func TestChannels_RefuseABounceAddressThatCouldTakeNoReport(t *testing.T) {
 	}
 	exec(t, l.db, put(`{"bounce_address": "bounces@example.com", "delivery_receipts": true}`))
 }
+
+// deliver writes so many notifications of a channel that ended so.
+func (l ledger) deliver(channel, status string, from, to int) {
+	l.t.Helper()
+	exec(l.t, l.db, `SELECT monitoring.record_notification(jsonb_build_object('alert_key', 'ALERT||ONE', 'channel_key', $1::text, 'channel_type', 'EMAIL',
+		'recipient', 'oncall@example.com', 'event', 'REQUESTED:' || n, 'delivery_key', 'key-' || n, 'attempt', 0, 'at', now() - interval '1 hour',
+		'status', $2::text, 'class', CASE $2::text WHEN 'DELIVERED' THEN 'ACCEPTED' ELSE 'PERMANENT' END)) FROM generate_series($3::integer, $4::integer) AS n`,
+		channel, status, from, to)
+}
+
+func TestDeliveryRate_IsOfTheChannelThatDeliversLeastAndOfManyMessages(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	rate := func() string {
+		return value[string](t, l.db, `SELECT coalesce(monitoring.condition_inputs('notifications', 'local', NULL, '1 hour', now()) ->> 'notification_delivery_pct', 'none')`)
+	}
+	look := func() string {
+		return value[string](t, l.db, `SELECT concat_ws(' ', e.result, e.decision) FROM monitoring.alert_definition_s s,
+			LATERAL monitoring.evaluate_definition(s, 'NOTIFICATION_DELIVERY_RATE', 'local', NULL, clock_timestamp(),
+			    monitoring.condition_inputs('notifications', 'local', NULL, '1 hour', clock_timestamp()), NULL) AS e
+			 WHERE s.alert_definition_hk = util.hash_binary('NOTIFICATION_DELIVERY_RATE') AND s.load_end_date IS NULL`)
+	}
+	l.deliver("MAIL", "DELIVERED", 1, 18)
+	l.deliver("MAIL", "FAILED", 19, 19)
+	l.want("19 messages", rate(), "none")
+	l.want("19 messages", look(), "NO_DATA NONE")
+	l.deliver("MAIL", "DELIVERED", 20, 200)
+	l.deliver("TEXT", "DELIVERED", 1, 50)
+	l.want("one of 200 failed", rate(), "99.50")
+	l.want("one of 200 failed", look(), "FALSE NONE")
+	l.deliver("TEXT", "BOUNCED", 51, 51)
+	l.want("one of 51 came back", rate(), "98.04")
+	l.want("one of 51 came back", look(), "TRUE FIRED")
+	l.want("why", value[string](t, l.db, `SELECT trigger_details ->> 'reason' FROM monitoring.alert_instance_s
+		WHERE trigger_details ->> 'reason' IS NOT NULL AND load_end_date IS NULL`), "TEXT delivered 50 of 51 (98.04 %)")
+	exec(t, l.db, `SELECT monitoring.record_receipt('EMAIL', 'key-51', 'DELIVERED', now(), '{"channel": "TEXT"}')`)
+	l.want("it arrived after all", rate(), "99.50")
+	l.want("for people", value[string](t, l.db, `SELECT concat_ws(' ', ended, arrived, confirmed, failed, delivery_pct) FROM monitoring.channel_delivery_rate WHERE channel = 'TEXT'`), "51 51 1 0 100.00")
+}
