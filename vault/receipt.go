@@ -173,3 +173,26 @@ func (s *Store) RecordReceipt(ctx context.Context, r DeliveryReceipt) ([]Receipt
 	}
 	return effects, nil
 }
+
+// DeliveryRate is how much of what a channel was given within 24 hours arrived.
+type DeliveryRate struct {
+	Channel   string   `json:"channel"`
+	Type      string   `json:"type"`
+	Ended     int      `json:"ended"`
+	Arrived   int      `json:"arrived"`
+	Confirmed int      `json:"confirmed"` // by a receipt
+	Failed    int      `json:"failed"`
+	Uncertain int      `json:"uncertain"`
+	Percent   *float64 `json:"percent,omitempty"` // nil: too few ended to make a rate
+}
+
+// DeliveryRates lists the channels that were given anything, by key.
+func (s *Store) DeliveryRates(ctx context.Context) ([]DeliveryRate, error) {
+	rates, err := all(ctx, s, pgx.RowToStructByPos[DeliveryRate], `
+		SELECT channel, coalesce(channel_type, ''), ended, arrived, confirmed, failed, uncertain, delivery_pct::float8
+		  FROM monitoring.channel_delivery_rate`)
+	if err != nil {
+		return nil, fmt.Errorf("read the delivery rates: %w", err)
+	}
+	return rates, nil
+}

@@ -249,7 +249,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 		return func() {}, nil
 	}
 	registry := api.NewRegistry()
-	registry.MustRegister(p.metrics, p.pulse, api.PoolMetrics("vault", p.store.Pool()))
+	registry.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.PoolMetrics("vault", p.store.Pool()))
 	server, err := api.New(api.Config{Addr: p.config.APIAddr, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,

@@ -40,17 +40,12 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 }
 
 func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
-	findings := []doctor.Finding{a.examineSettings()}
+	findings := append([]doctor.Finding{a.examineSettings()}, a.examineVault(ctx)...)
 	var (
 		schedules []string
 		outbox    time.Duration
 	)
-	if store, err := a.vault(ctx); err != nil {
-		findings = append(findings, a.finding("vault", err))
-	} else if url, err := a.vaultURL(); err != nil {
-		findings = append(findings, a.finding("vault", err))
-	} else {
-		findings = append(findings, doctor.Vault(ctx, url, store, a.now)...)
+	if store, err := a.vault(ctx); err == nil {
 		if targets, err := store.Targets(ctx, false); err == nil { // what failed was told just now
 			schedules = doctor.TargetSchedules(targets)
 		}
@@ -71,6 +66,18 @@ func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 		findings[i].Detail = a.withoutPassword(findings[i].Detail)
 	}
 	return findings
+}
+
+func (a *app) examineVault(ctx context.Context) []doctor.Finding {
+	store, err := a.vault(ctx)
+	if err != nil {
+		return []doctor.Finding{a.finding("vault", err)}
+	}
+	url, err := a.vaultURL()
+	if err != nil {
+		return []doctor.Finding{a.finding("vault", err)}
+	}
+	return doctor.Vault(ctx, url, store, a.now)
 }
 
 // finding turns an error of ours into a finding with the same remedy.
