@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -15,12 +16,13 @@ func TestDoctor_FindsWhatOnlyAWorkerAndTemporalKnow(t *testing.T) {
 	t.Parallel()
 	r := startRig(t, "doctor")
 	awaitReady(t, r.startWorker())
-	s := tell(t, &r.world, "E2E_DOCTOR")
-	if got := r.onevault(t, "doctor"); got.code != 0 {
-		t.Fatalf("nothing is wrong yet, and doctor ends with %d\n%s", got.code, got.text)
-	}
+	eventually(t, patience, "doctor finds nothing wrong, once something was measured", func(context.Context) (bool, any, error) {
+		got := r.onevault(t, "doctor")
+		return got.code == 0, got.text, nil
+	})
 	mustHold(t, r.must(t, "check", "vault"), "ONEVAULT OK - ", "'failures'=0")
 
+	s := tell(t, &r.world, "E2E_DOCTOR")
 	s.channel("SECRETLESS", "WEBHOOK", map[string]any{"url": "https://example.com/x", "secret_env": "E2E_NOBODY_SET_THIS"}, 0, 1)
 	s.channel("CLOSED", "WEBHOOK", map[string]any{"url": "http://127.0.0.1:1/x", "secret_env": webhookSecretVariable}, 0, 1)
 	login := emailTo(t, s.inbox)

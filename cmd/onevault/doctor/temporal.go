@@ -24,8 +24,7 @@ func Schedules() []string { return []string{"collect", "evaluate"} }
 func quietSchedules() []string { return []string{"security", "capacity", "compliance", "report"} }
 
 // Temporal checks a cluster to which a connection was made. The schedules are those of targets beside local:
-// of them only what is wrong is told. outbox is how
-// long the vault keeps its rows; 0: it does not say.
+// of them only what is wrong is told. outbox is how long the vault keeps its rows; 0: it does not say.
 func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueue string, schedules []string, outbox time.Duration, clock func() time.Time) []Finding {
 	now := clock()
 	findings := []Finding{ok("temporal", "%s answers", address)}
