@@ -88,9 +88,10 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	message := in.Message
 	message.PossibleDuplicate = out.PossibleDuplicate
 	message.UIURL = n.uiLink(message.WorkflowID)
-	var found bool
-	if out.Receipt, found = n.send(ctx, in, message, in.Uncertain || finding == vault.FindingUnknownOutcome); found {
-		out.PossibleDuplicate = in.PossibleDuplicate
+	if receipt, found := n.reconcile(ctx, in, message, finding); found {
+		out.Receipt, out.PossibleDuplicate = receipt, in.PossibleDuplicate
+	} else {
+		out.Receipt = n.send(ctx, in, message)
 	}
 	out.Final = isFinal(in, out.Receipt.Class)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
@@ -103,24 +104,17 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	return out, nil
 }
 
-// send makes the attempt. lost: the answer to an earlier one was; where the provider can be asked and has the
-// message, nothing is sent, and found says so.
-func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message, lost bool) (receipt notify.Receipt, found bool) {
+func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
 	channel, err := n.Channels.Open(ctx, in.Channel)
 	if err != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}, false
+		return notify.Receipt{Class: notify.Misconfigured, Reason: err.Error()}
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}, false
-	}
-	if lost {
-		if receipt, found := n.reconcile(ctx, channel, in, message); found {
-			return receipt, true
-		}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return channel.Send(ctx, in.Recipient, message), false
+	return channel.Send(ctx, in.Recipient, message)
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that

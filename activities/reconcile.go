@@ -6,15 +6,27 @@ import (
 
 	"onevault/alert"
 	"onevault/notify"
+	"onevault/vault"
 )
 
 // reconcileBudget bounds the question to a provider; together with the attempt it stays below the time that
 // workflows give an attempt.
 const reconcileBudget = 10 * time.Second
 
-// reconcile asks a provider whether it has a message whose answer was lost. false: it has not, it cannot be
-// asked, or it did not answer.
-func (n *Notifications) reconcile(ctx context.Context, channel notify.Channel, in SendNotificationInput, message notify.Message) (notify.Receipt, bool) {
+// reconcile finds out whether a message arrived whose answer was lost, where its provider can be asked: nothing is
+// sent then. false: no answer was lost, the provider has no such message, cannot be asked, or did not say.
+func (n *Notifications) reconcile(ctx context.Context, in SendNotificationInput, message notify.Message, finding vault.Finding) (notify.Receipt, bool) {
+	if !in.Uncertain && finding != vault.FindingUnknownOutcome {
+		return notify.Receipt{}, false
+	}
+	channel, err := n.Channels.Open(ctx, in.Channel)
+	if err != nil {
+		return notify.Receipt{}, false // the attempt says so
+	}
+	return n.ask(ctx, channel, in, message)
+}
+
+func (n *Notifications) ask(ctx context.Context, channel notify.Channel, in SendNotificationInput, message notify.Message) (notify.Receipt, bool) {
 	reconciler, able := channel.(notify.Reconciler)
 	if !able {
 		return notify.Receipt{}, false

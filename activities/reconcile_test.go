@@ -29,21 +29,21 @@ func TestReconcile_WhatTheProviderHasIsNotSentAgain(t *testing.T) {
 	in := SendNotificationInput{Channel: alert.Channel{Key: "CHAT"}, Recipient: "#alerts"}
 	message := notify.Message{Key: "key-1"}
 	has := &askable{found: true}
-	receipt, found := w.notifications.reconcile(t.Context(), has, in, message)
+	receipt, found := w.notifications.ask(t.Context(), has, in, message)
 	if !found || receipt.Class != notify.Accepted || receipt.ExternalID != "id-1" || len(has.asked) != 1 || has.asked[0] != "#alerts key-1" {
 		t.Errorf("found %t, %+v, asked %q", found, receipt, has.asked)
 	}
-	if _, found := w.notifications.reconcile(t.Context(), &askable{}, in, message); found {
+	if _, found := w.notifications.ask(t.Context(), &askable{}, in, message); found {
 		t.Error("found what the provider does not have")
 	}
-	if _, found := w.notifications.reconcile(t.Context(), &askable{found: true, err: errors.New("no answer")}, in, message); found {
+	if _, found := w.notifications.ask(t.Context(), &askable{found: true, err: errors.New("no answer")}, in, message); found {
 		t.Error("found although the provider did not answer")
 	}
 	if !strings.Contains(w.log.String(), "no answer") {
 		t.Errorf("nobody is told that the provider did not answer: %s", w.log)
 	}
 	var cannot struct{ notify.Channel }
-	if _, found := w.notifications.reconcile(t.Context(), cannot, in, message); found {
+	if _, found := w.notifications.ask(t.Context(), cannot, in, message); found {
 		t.Error("found with nobody to ask")
 	}
 }
