@@ -30,7 +30,7 @@ const (
 	signLength   = 32
 )
 
-// ErrNoReport: the message is no delivery status notification, such as an answer by a vacation program.
+// ErrNoReport says that a message is no delivery status notification, such as an answer by a vacation program.
 var ErrNoReport = errors.New("it is no delivery report (multipart/report with message/delivery-status)")
 
 // MailReport is what a delivery status notification says of one of our mails.

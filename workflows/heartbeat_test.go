@@ -1,11 +1,12 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/testsuite"
 
 	"onevault/activities"
@@ -27,10 +28,9 @@ func TestHeartbeat_RemembersWhenTheWatcherHeardLast(t *testing.T) {
 		{activities.BeatOutput{}, errors.New("no worker"), at.Add(time.Minute)},
 		{activities.BeatOutput{Sent: true, At: at.Add(5 * time.Minute)}, nil, at.Add(5 * time.Minute)},
 	} {
-		var heartbeats *activities.Heartbeats
 		env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
-		env.RegisterActivity(heartbeats)
-		env.OnActivity(heartbeats.Beat, mock.Anything).Return(c.out, c.err).Once()
+		beat := func(context.Context) (activities.BeatOutput, error) { return c.out, c.err }
+		env.RegisterActivityWithOptions(beat, activity.RegisterOptions{Name: "Beat"})
 		if previous != nil {
 			env.SetLastCompletionResult(previous)
 		}
