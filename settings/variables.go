@@ -18,9 +18,6 @@ const (
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"
 	SecretsDir        = "ONEVAULT_SECRETS_DIR"
 	APIAddr           = "ONEVAULT_API_ADDR"
-	HeartbeatURL      = "ONEVAULT_HEARTBEAT_URL"
-	HeartbeatURLFile  = "ONEVAULT_HEARTBEAT_URL_FILE"
-	HeartbeatEvery    = "ONEVAULT_HEARTBEAT_EVERY"
 	Actor             = "ONEVAULT_ACTOR"
 )
 

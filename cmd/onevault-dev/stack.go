@@ -237,6 +237,10 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
+	heartbeat, beats, err := settings.ReadHeartbeat(os.Getenv)
+	if err != nil {
+		return usageError{err}
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
@@ -253,6 +257,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 			ArchiveDir:      s.dir.file("archive"),
 			APIAddr:         api,
 			UIURL:           s.uiURL,
+			HeartbeatURL:    heartbeat,
+			HeartbeatEvery:  beats,
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"onevault/settings"
-	"onevault/worker"
 )
 
 func TestWorker_ReadsWhereTheHeartbeatGoes(t *testing.T) {
@@ -24,9 +23,8 @@ func TestWorker_ReadsWhereTheHeartbeatGoes(t *testing.T) {
 		"variable": {settings.Values{settings.HeartbeatURL: "https://watcher.example.com/x"}, "https://watcher.example.com/x"},
 		"file":     {settings.Values{settings.HeartbeatURLFile: file}, "https://watcher.example.com/from-file"},
 	} {
-		var config worker.Config
-		if err := (&app{values: c.values}).fillHeartbeat(&config); err != nil || config.HeartbeatURL != c.want {
-			t.Errorf("%s: %q, %v", name, config.HeartbeatURL, err)
+		if address, _, err := settings.ReadHeartbeat(c.values.Get); err != nil || address != c.want {
+			t.Errorf("%s: %q, %v", name, address, err)
 		}
 	}
 	environment := []string{settings.DatabaseURL + "=postgres://u@127.0.0.1:1/x"}
