@@ -281,6 +281,31 @@ COMMENT ON FUNCTION monitoring.claim_receipts() IS 'Trigger of notification_log_
 CREATE OR REPLACE TRIGGER t90_claim_receipts AFTER INSERT ON monitoring.notification_log_s
     FOR EACH ROW WHEN (NEW.load_end_date IS NULL AND NEW.outcome_class IS NOT NULL AND NEW.record_source <> 'RECEIPT') EXECUTE FUNCTION monitoring.claim_receipts();
 
+-- ---------------------------------------------------------------- where reports about mails go
+
+CREATE OR REPLACE FUNCTION monitoring.check_bounce_address(p_channel text, p_configuration jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF p_configuration ? 'delivery_receipts' AND jsonb_typeof(p_configuration -> 'delivery_receipts') <> 'boolean' THEN
+        RAISE EXCEPTION 'channel "%": configuration.delivery_receipts is %', p_channel, p_configuration -> 'delivery_receipts'
+            USING ERRCODE = '22023', HINT = 'Give true or false, without quotes: "delivery_receipts": true';
+    END IF;
+    IF p_configuration -> 'delivery_receipts' = 'true' AND NOT monitoring.names_any(p_configuration, 'bounce_address') THEN
+        RAISE EXCEPTION 'channel "%": configuration.bounce_address is missing, but delivery_receipts is true', p_channel
+            USING ERRCODE = '22023', HINT = 'Give the mailbox that takes reports: "bounce_address": "bounces@example.com"';
+    END IF;
+    -- A sign of 32 characters is put behind it with a +, and 64 may stand before the @.
+    IF monitoring.names_any(p_configuration, 'bounce_address')
+       AND p_configuration ->> 'bounce_address' !~ '^[^\s@+"<>]{1,31}@[^\s@<>]+$' THEN
+        RAISE EXCEPTION 'channel "%": configuration.bounce_address is "%"', p_channel, p_configuration ->> 'bounce_address'
+            USING ERRCODE = '22023', HINT = 'Give a plain mailbox with at most 31 characters before the @ and no +: "bounces@example.com"';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_bounce_address(text, jsonb) IS
+    'Raises 22023 when the address for reports of an e-mail channel could take none.';
+
 -- ---------------------------------------------------------------- looking
 
 CREATE OR REPLACE VIEW monitoring.notification_delivery AS
