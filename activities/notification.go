@@ -100,7 +100,11 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	if message.Answers, err = n.Links.answers(in); err != nil { // a mail without links is better than none
 		n.Log.WarnContext(ctx, "links left out of a message", "channel", in.Channel.Key, "error", err)
 	}
-	out.Receipt = withoutAnswers(n.send(ctx, in, message), message)
+	if receipt, found := n.reconcile(ctx, in, message, finding); found {
+		out.Receipt, out.PossibleDuplicate = receipt, in.PossibleDuplicate
+	} else {
+		out.Receipt = withoutAnswers(n.send(ctx, in, message), message)
+	}
 	out.Final = isFinal(in, out.Receipt.Class)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
@@ -228,7 +232,7 @@ func outcomesOf(in SendNotificationInput, out SendNotificationOutput, at time.Ti
 	status := "PENDING" // another attempt follows
 	switch {
 	case out.Receipt.Class == notify.Accepted:
-		status = "DELIVERED"
+		status = acceptedStatus(in.Channel)
 	case out.Final:
 		status = "FAILED"
 	}

@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -129,6 +131,65 @@ func register(t *testing.T, c prometheus.Collector) *prometheus.Registry {
 func expect(t *testing.T, c prometheus.Collector, want string) {
 	t.Helper()
 	if err := testutil.GatherAndCompare(register(t, c), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeliveryMetrics_SayWhatBecameOfEachChannelsMessages(t *testing.T) {
+	t.Parallel()
+	channels := func(context.Context) ([]api.ChannelDelivery, error) {
+		return []api.ChannelDelivery{
+			{Channel: "MAIL", Type: "EMAIL", Arrived: 30, Confirmed: 10, Failed: 2, Uncertain: 1, Ratio: new(0.9375)},
+			{Channel: "CHAT", Type: "SLACK", Arrived: 3}, // few messages make no rate
+		}, nil
+	}
+	want := `
+# HELP onevault_delivery_ratio Share of a channel's notifications of the last 24 hours that arrived, of 1; absent below 20.
+# TYPE onevault_delivery_ratio gauge
+onevault_delivery_ratio{channel="MAIL",type="EMAIL"} 0.9375
+# HELP onevault_notifications Notifications of the last 24 hours by channel and by how certain it is that they arrived.
+# TYPE onevault_notifications gauge
+onevault_notifications{certainty="accepted",channel="CHAT",type="SLACK"} 3
+onevault_notifications{certainty="accepted",channel="MAIL",type="EMAIL"} 20
+onevault_notifications{certainty="confirmed",channel="CHAT",type="SLACK"} 0
+onevault_notifications{certainty="confirmed",channel="MAIL",type="EMAIL"} 10
+onevault_notifications{certainty="failed",channel="CHAT",type="SLACK"} 0
+onevault_notifications{certainty="failed",channel="MAIL",type="EMAIL"} 2
+onevault_notifications{certainty="uncertain",channel="CHAT",type="SLACK"} 0
+onevault_notifications{certainty="uncertain",channel="MAIL",type="EMAIL"} 1
+`
+	if err := testutil.CollectAndCompare(api.DeliveryMetrics(channels), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeliveryMetrics_OfAVaultThatIsDownCostNoOthers(t *testing.T) {
+	t.Parallel()
+	registry := api.NewRegistry()
+	registry.MustRegister(api.DeliveryMetrics(func(context.Context) ([]api.ChannelDelivery, error) { return nil, errors.New("the vault is down") }))
+	status, body := answer(t, http.MethodGet, serve(t, api.Config{Registry: registry})+"/metrics")
+	if status != http.StatusOK || !strings.Contains(body, "go_goroutines ") || strings.Contains(body, "onevault_notifications{") {
+		t.Errorf("%d: %.300s", status, body)
+	}
+}
+
+func TestPulseMetrics_SayWhenTheWatcherHeardLast(t *testing.T) {
+	t.Parallel()
+	pulse := api.NewPulseMetrics()
+	if n := testutil.CollectAndCount(pulse, "onevault_heartbeat_last_sent_timestamp_seconds"); n != 0 {
+		t.Errorf("%d times of a beat that never was", n)
+	}
+	pulse.Report(true, time.Unix(1777864320, 0))
+	pulse.Report(false, time.Unix(1777864380, 0))
+	want := `
+# HELP onevault_heartbeat_last_sent_timestamp_seconds When this worker last told the outside watcher that alerting works, in Unix time.
+# TYPE onevault_heartbeat_last_sent_timestamp_seconds gauge
+onevault_heartbeat_last_sent_timestamp_seconds 1.77786432e+09
+# HELP onevault_heartbeat_unsent_total Beats that this worker did not send: alerting did not work, or the watcher did not answer.
+# TYPE onevault_heartbeat_unsent_total counter
+onevault_heartbeat_unsent_total 1
+`
+	if err := testutil.CollectAndCompare(pulse, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}
 }

@@ -30,7 +30,7 @@ func TestRetention_EveryTableHasASettingThatPeopleCanSee(t *testing.T) {
 	for table, want := range map[string]string{
 		"system_health_metric_s": "35 days true", "performance_metric_s": "35 days true", "system_health_metric_hourly_s": "13 months true",
 		"capacity_metric_s": "100 days true", "security_event_s": "13 months true", "compliance_check_s": "7 years true",
-		"alert_instance_s": "7 years true", "incident_s": "7 years true", "outbox": "30 days false",
+		"alert_instance_s": "7 years true", "incident_s": "7 years true", "outbox": "7 days false",
 	} {
 		if got := value[string](t, db, "SELECT keep_text || ' ' || archive::text FROM monitoring.retention_setting($1)", table); got != want {
 			t.Errorf("%s is kept for %s, want %s", table, got, want)

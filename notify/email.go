@@ -32,7 +32,8 @@ const (
 )
 
 // emailConfig is the guide's EMAIL shape: {"smtp_server", "smtp_port", "smtp_username",
-// "smtp_password_env"|"smtp_password_file", "from_address", "to_addresses", "tls", "daily_report"}.
+// "smtp_password_env"|"smtp_password_file", "from_address", "to_addresses", "tls", "daily_report",
+// "bounce_address", "delivery_receipts"}.
 type emailConfig struct {
 	host     string
 	port     int
@@ -41,6 +42,9 @@ type emailConfig struct {
 	from     *netmail.Address
 	to       []*netmail.Address
 	tls      string
+
+	bounceLocal, bounceDomain string
+	receipts                  bool // reports of success are asked for as well
 }
 
 func parseEmail(f *fields) emailConfig {
@@ -62,6 +66,7 @@ func parseEmail(f *fields) emailConfig {
 	}
 	c.defaults(f)
 	c.checkLogin(f)
+	c.parseBounceAddress(f)
 	return c
 }
 
@@ -164,7 +169,7 @@ func (e *email) send(ctx context.Context, recipient string, m Message) Receipt {
 	defer cancel()
 	receipt := e.deliver(ctx, letter)
 	receipt.Content = clip(m.HideAnswers(text))
-	if receipt.Class == Accepted {
+	if receipt.Class == Accepted || receipt.Class == Uncertain { // a report may come of one as of the other
 		receipt.ExternalID = strings.Trim(letter.GetMessageID(), "<>")
 	}
 	return receipt
@@ -224,6 +229,10 @@ func (e *email) connect(ctx context.Context, line *phoneLine) (*mail.Client, *sm
 	} else {
 		// Implicit TLS is made by the dialler, so that the address guard stands below it.
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
+	}
+	if e.cfg.receipts { // a server without DSN is not asked
+		options = append(options, mail.WithDSNMailReturnType(mail.DSNMailReturnHeadersOnly),
+			mail.WithDSNRcptNotifyType(mail.DSNRcptNotifySuccess, mail.DSNRcptNotifyFailure, mail.DSNRcptNotifyDelay))
 	}
 	if e.cfg.username != "" {
 		options = append(options, mail.WithUsername(e.cfg.username), mail.WithPassword(string(e.password)),
@@ -305,6 +314,11 @@ func (e *email) compose(to *netmail.Address, m Message) (*mail.Msg, string, erro
 	letter.Subject(p.Subject)
 	letter.SetDateWithValue(e.now())
 	e.identify(letter, to.Address, m)
+	if sender := e.cfg.envelopeSender(strings.Trim(letter.GetMessageID(), "<>")); sender != "" {
+		if err := letter.EnvelopeFrom(sender); err != nil {
+			return nil, "", fmt.Errorf("bounce_address: %w", err)
+		}
+	}
 	letter.SetBodyString(mail.TypeTextPlain, text)
 	letter.AddAlternativeString(mail.TypeTextHTML, html)
 	return letter, text, nil

@@ -260,6 +260,13 @@ func echo(w http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
 	_, _ = io.Copy(w, r.Body)
 }
 
+// senders lists the envelope senders in order, with the reports that are asked for.
+func (f *fakeSMTP) senders() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.from)
+}
+
 // fakeSMTP is a mail server with one behaviour, on go-smtp.
 type fakeSMTP struct {
 	addr    *net.TCPAddr
@@ -267,6 +274,7 @@ type fakeSMTP struct {
 	mu      sync.Mutex
 	mails   [][]byte
 	rcpts   []string
+	from    []string // envelope senders, one per recipient, with what reports are asked for
 }
 
 type smtpBehaviour struct {
@@ -293,6 +301,7 @@ func newFakeSMTP(t *testing.T, b smtpBehaviour) *fakeSMTP {
 	}
 	backend := &smtpBackend{fake: f, behaviour: b, stop: make(chan struct{})}
 	server := smtp.NewServer(backend)
+	server.EnableDSN = true
 	server.Domain, server.ErrorLog = "mail.test", log.New(io.Discard, "", 0)
 	if b.certificate != nil {
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*b.certificate}}
@@ -354,14 +363,24 @@ func (b *smtpBackend) NewSession(c *smtp.Conn) (smtp.Session, error) {
 type smtpSession struct {
 	backend *smtpBackend
 	conn    *smtp.Conn
+	from    string
 }
 
-func (s *smtpSession) Reset()                               {}
-func (s *smtpSession) Logout() error                        { return nil }
-func (s *smtpSession) Mail(string, *smtp.MailOptions) error { return s.backend.behaviour.mail }
-func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (s *smtpSession) Reset()        {}
+func (s *smtpSession) Logout() error { return nil }
+func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
+	s.from = from
+	return s.backend.behaviour.mail
+}
+
+func (s *smtpSession) Rcpt(to string, options *smtp.RcptOptions) error {
 	s.backend.fake.mu.Lock()
 	defer s.backend.fake.mu.Unlock()
+	var notify []string
+	for _, when := range options.Notify {
+		notify = append(notify, string(when))
+	}
+	s.backend.fake.from = append(s.backend.fake.from, s.from+" NOTIFY="+strings.Join(notify, ","))
 	s.backend.fake.rcpts = append(s.backend.fake.rcpts, to)
 	return s.backend.behaviour.rcpt
 }

@@ -67,11 +67,12 @@ func (v Values) Get(name string) string {
 }
 
 // Load reads the file of the default directory. Without a file the result is empty: then only the
-// environment speaks (see Values.Get).
+// environment speaks (see Values.Get). An account without a home, such as one that a mail server runs a
+// program as, has no development start.
 func Load() (Values, error) {
 	dir, err := DefaultDataDir()
 	if err != nil {
-		return nil, err
+		return Values{}, nil //nolint:nilerr // see above
 	}
 	values, err := ReadEnvFile(dir)
 	// A file of another account (root's) is none of ours.

@@ -353,6 +353,11 @@ func TestHistoryLooks_OtherSourcesFindWhatTheEvaluatorFinds(t *testing.T) {
 		f.exec(`SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'C', 'channel_type', 'EMAIL', 'recipient', $2::text,
 		            'event', 'FIRED', 'delivery_key', $2::text, 'status', $3::text, 'attempt', 1, 'at', now()))`, fired, fmt.Sprint("r", i), status)
 	}
+	// Of a channel with enough of them for a rate, until they are a day old.
+	f.exec(`INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary('D'), 'D')`)
+	f.exec(`SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'D', 'channel_type', 'EMAIL', 'recipient', i::text,
+	            'event', 'FIRED', 'delivery_key', i::text, 'status', CASE i WHEN 1 THEN 'BOUNCED' ELSE 'DELIVERED' END, 'attempt', 1, 'at', now() - interval '22 hours'))
+	          FROM generate_series(1, 22) AS i`, fired)
 	h := f.history()
 	now := time.Now().UTC()
 	for _, source := range []string{"performance", "security_events", "capacity", "backup_failures", "incidents", "compliance", "notifications"} {

@@ -122,3 +122,12 @@ func (s *Store) DisabledTriggers(ctx context.Context) ([]string, error) {
 	}
 	return list, nil
 }
+
+// KeepsOutbox is how long a relayed row of the outbox is kept.
+func (s *Store) KeepsOutbox(ctx context.Context) (time.Duration, error) {
+	seconds, err := one(ctx, s, pgx.RowTo[float64], "SELECT extract(epoch FROM keep)::float8 FROM monitoring.retention_setting('outbox')")
+	if err != nil {
+		return 0, fmt.Errorf("read how long the outbox is kept: %w", err)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}

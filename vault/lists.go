@@ -209,7 +209,7 @@ type Told struct {
 	Channel           string    `json:"channel"`
 	Type              string    `json:"type"`
 	Recipient         string    `json:"recipient"`
-	Status            string    `json:"status"` // PENDING, DELIVERED, FAILED, SUPPRESSED
+	Status            string    `json:"status"` // PENDING, SENT, DELIVERED, FAILED, BOUNCED, SUPPRESSED
 	Attempt           int       `json:"attempt"`
 	Class             string    `json:"class,omitempty"`
 	Reason            string    `json:"reason,omitempty"`
@@ -235,9 +235,9 @@ func (s *Store) AlertTold(ctx context.Context, a ListedAlert) ([]Told, error) {
 type Moment struct {
 	At         time.Time `json:"at"`          // when it happened
 	RecordedAt time.Time `json:"recorded_at"` // when the vault learned of it
-	Kind       string    `json:"kind"`        // EVALUATION, STATE, NOTIFICATION
-	// Status is the evaluation's decision, the alert's state (NOTIFIED: only messages were counted; SNOOZED; FALSE_POSITIVE: called one after its end), or
-	// the notification's delivery status.
+	Kind       string    `json:"kind"`        // EVALUATION, STATE, NOTIFICATION, RECEIPT
+	// Status is the evaluation's decision, the alert's state (NOTIFIED: only messages were counted; SNOOZED;
+	// FALSE_POSITIVE: called one after its end), the notification's delivery status, or what a receipt says.
 	Status            string          `json:"status"`
 	Result            string          `json:"result,omitempty"` // EVALUATION: TRUE, FALSE, NO_DATA, ERROR
 	Actor             string          `json:"actor,omitempty"`

@@ -17,7 +17,7 @@ type LedgerEntry struct {
 	Recipient         string    `json:"recipient"`
 	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, REOPENED:<n>, FLAPPING, UNANSWERED:<moment>, REPEATED:<level>:<moment>
 	DeliveryKey       string    `json:"delivery_key"`
-	Status            string    `json:"status"` // PENDING, DELIVERED, FAILED, SUPPRESSED
+	Status            string    `json:"status"` // PENDING, SENT, DELIVERED, FAILED, SUPPRESSED
 	Attempt           int       `json:"attempt"`
 	At                time.Time `json:"at"`
 	Class             string    `json:"class,omitempty"`

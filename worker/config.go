@@ -47,6 +47,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix // those that may say for whom they ask
 	LinkKeys       string         // that sign such links, see link.ParseKeys; empty: none
 
+	HeartbeatURL   string        // the outside watcher of the dead man's switch, a secret; empty: none
+	HeartbeatEvery time.Duration // default 1m
+
 	// OnReady, if set, is called once when everything runs.
 	OnReady func()
 }
@@ -99,6 +102,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_SECRETS_DIR is %q: write an absolute path, such as /var/lib/onevault/secrets", c.SecretsDir)
 	case c.ControlsDir != "" && !filepath.IsAbs(c.ControlsDir):
 		return fmt.Errorf("ONEVAULT_CONTROLS_DIR is %q: write an absolute path, such as /etc/onevault/controls", c.ControlsDir)
+	}
+	if err := c.validateHeartbeat(); err != nil {
+		return err
 	}
 	if _, err := settings.ParseTimezone(c.Timezone); err != nil {
 		return err

@@ -28,7 +28,7 @@ const (
 
 // schedules are what the guide's cron jobs have become: those of the vault's own server, and those of the vault.
 func (p *parts) schedules() []client.ScheduleOptions {
-	return append(p.schedulesOf(localTarget, 0),
+	return append(append(p.schedulesOf(localTarget, 0), p.heartbeatSchedule()...),
 		// When the night's reports and backups are usually not yet, or no longer, at work.
 		p.daily("retain", client.ScheduleCalendarSpec{Hour: at(2), Minute: at(30)}, "UTC", workflows.RetainWorkflowName,
 			workflows.RetainInput{}, "roll up, archive and drop what is older than its setting says"),

@@ -38,6 +38,7 @@ type parts struct {
 	registry  *activities.Registry // of the targets beside local
 	temporal  client.Client
 	metrics   *api.TemporalMetrics
+	pulse     *api.PulseMetrics
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
@@ -51,7 +52,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics()}
+	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics()}
 	defer p.close()
 	if err := p.openVault(ctx); err != nil {
 		return err
@@ -218,6 +219,8 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Examine, workflow.RegisterOptions{Name: workflows.ExamineWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
@@ -232,6 +235,8 @@ func (p *parts) register() (sdkworker.Worker, error) {
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
 		p.retention(),
+		p.heartbeats(),
+		&activities.Examinations{Vault: p.store, Channels: directory},
 	} {
 		w.RegisterActivityWithOptions(group, activity.RegisterOptions{})
 	}
@@ -260,7 +265,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 		return func() {}, nil
 	}
 	registry := api.NewRegistry()
-	registry.MustRegister(p.metrics, api.PoolMetrics("vault", p.store.Pool()))
+	registry.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.PoolMetrics("vault", p.store.Pool()))
 	inbound, err := p.inbound(registry)
 	if err != nil {
 		return nil, err

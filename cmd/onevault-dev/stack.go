@@ -253,6 +253,10 @@ func (s *stack) startWorker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	heartbeat, beats, err := settings.ReadHeartbeat(os.Getenv)
+	if err != nil {
+		return usageError{err}
+	}
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	api := loopback(s.options.api.port)
@@ -272,6 +276,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 			PublicURL:       s.apiURL,
 			LinkKeys:        keys,
 			Slack:           s.slackConfig(),
+			HeartbeatURL:    heartbeat,
+			HeartbeatEvery:  beats,
 			OnReady:         func() { close(ready) },
 		}, s.log)
 	}()

@@ -338,7 +338,7 @@ func deliveryCell(status string) output.Cell {
 		style = output.Good
 	case "FAILED", "BOUNCED":
 		style = output.Bad
-	case "PENDING":
+	case "PENDING", "SENT", "DELAYED":
 		style = output.Fair
 	}
 	return output.Cell{Text: status, Style: style}
@@ -377,6 +377,8 @@ func momentCell(m vault.Moment) output.Cell {
 		return output.Cell{Text: "decided " + m.Status, Style: output.Faint}
 	case "NOTIFICATION":
 		return output.Cell{Text: m.Event + " to " + m.Channel, Style: deliveryCell(m.Status).Style}
+	case "RECEIPT":
+		return output.Cell{Text: "receipt for " + m.Event + " to " + m.Channel, Style: deliveryCell(m.Status).Style}
 	}
 	switch m.Status {
 	case "NOTIFIED":
@@ -399,6 +401,8 @@ func momentDetails(m vault.Moment, unit string) string {
 		return strings.TrimSpace(m.Result + "  " + inputsText(m.Inputs) + "  " + m.Notes)
 	case m.Kind == "NOTIFICATION":
 		return notificationDetails(m)
+	case m.Kind == "RECEIPT":
+		return strings.TrimSuffix(m.Status+", "+m.Recipient+", "+m.Notes, ", ")
 	case m.Status == "NOTIFIED":
 		return fmt.Sprintf("%d delivered so far", m.Messages)
 	case m.Notes != "":

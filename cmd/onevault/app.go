@@ -94,6 +94,7 @@ func (a *app) root() *cobra.Command {
 		a.alertCommand(), a.incidentCommand(), a.definitionCommand(), a.channelCommand(), a.scheduleCommand(), a.doctorCommand(),
 		a.workerCommand(), a.migrateCommand(), a.inboxCommand(), a.checkCommand(), a.versionCommand(), a.reportCommand(), a.vaultCommand(),
 		a.capacityCommand(),
+		a.notificationCommand(),
 		a.complianceCommand(),
 		a.evidenceCommand(),
 		a.targetCommand(),

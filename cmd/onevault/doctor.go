@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,16 +40,17 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 }
 
 func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
-	findings := []doctor.Finding{a.examineSettings(), a.examineLinks()}
-	var schedules []string
-	if store, err := a.vault(ctx); err != nil {
-		findings = append(findings, a.finding("vault", err))
-	} else if url, err := a.vaultURL(); err != nil {
-		findings = append(findings, a.finding("vault", err))
-	} else {
-		findings = append(findings, doctor.Vault(ctx, url, store, a.now)...)
+	findings := append([]doctor.Finding{a.examineSettings(), a.examineLinks()}, a.examineVault(ctx)...)
+	var (
+		schedules []string
+		outbox    time.Duration
+	)
+	if store, err := a.vault(ctx); err == nil {
 		if targets, err := store.Targets(ctx, false); err == nil { // what failed was told just now
 			schedules = doctor.TargetSchedules(targets)
+		}
+		if keep, err := store.KeepsOutbox(ctx); err == nil {
+			outbox = keep
 		}
 	}
 	options, err := a.temporalOptions()
@@ -59,11 +61,23 @@ func (a *app) examine(ctx context.Context, taskQueue string) []doctor.Finding {
 	if err != nil {
 		return append(findings, a.finding("temporal", err))
 	}
-	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, schedules, a.now())...)
+	findings = append(findings, doctor.Temporal(ctx, connected, options.HostPort, options.Namespace, taskQueue, schedules, outbox, a.now)...)
 	for i := range findings {
 		findings[i].Detail = a.withoutPassword(findings[i].Detail)
 	}
 	return findings
+}
+
+func (a *app) examineVault(ctx context.Context) []doctor.Finding {
+	store, err := a.vault(ctx)
+	if err != nil {
+		return []doctor.Finding{a.finding("vault", err)}
+	}
+	url, err := a.vaultURL()
+	if err != nil {
+		return []doctor.Finding{a.finding("vault", err)}
+	}
+	return doctor.Vault(ctx, url, store, a.now)
 }
 
 // finding turns an error of ours into a finding with the same remedy.

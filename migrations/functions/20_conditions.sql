@@ -259,6 +259,7 @@ BEGIN
           INTO v_inputs
           FROM monitoring.notification_log_s
          WHERE load_end_date IS NULL AND sent_timestamp > p_at - interval '1 hour';
+        v_inputs := v_inputs || monitoring.delivery_inputs(p_at);
 
     WHEN 'performance' THEN
         IF v_unreachable IS NULL THEN
@@ -327,6 +328,7 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('backup_failures', 'hours_since_last_success', 'Age of the newest COMPLETED backup', 'h'),
     ('notifications', 'notification_failed_pct', 'Notifications of the last hour that failed or bounced', '%'),
     ('notifications', 'notification_pending_count', 'Notifications without an outcome after 5 minutes', 'count'),
+    ('notifications', 'notification_delivery_pct', 'Notifications of 24 hours that arrived, of the channel that delivers least; missing below 20 of each', '%'),
     ('performance', 'slow_query_count', 'Top statements rated POOR or CRITICAL (mean over 500 ms) within the look-back', 'count'),
     ('performance', 'max_mean_time_ms', 'Largest mean time of a top statement between two samples', 'ms'),
     ('performance', 'total_time_ms', 'Execution time of the top statements within the look-back, summed', 'ms'),

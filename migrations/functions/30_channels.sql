@@ -239,6 +239,7 @@ BEGIN
                     USING ERRCODE = '22023', HINT = 'Give addresses like oncall@example.com.';
             END IF;
         END LOOP;
+        PERFORM monitoring.check_bounce_address(NEW.channel_name, c);
         IF monitoring.names_any(c, 'smtp_username') AND NOT monitoring.names_any(c, 'smtp_password_env', 'smtp_password_file') THEN
             RAISE EXCEPTION 'channel "%": configuration.smtp_password_env is missing, but smtp_username is given', NEW.channel_name
                 USING ERRCODE = '22023', HINT = 'Name the environment variable that holds the password: "smtp_password_env": "SMTP_PASSWORD"';

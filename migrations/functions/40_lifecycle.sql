@@ -581,7 +581,7 @@ BEGIN
                                THEN clock_timestamp() END AS at) AS late
          WHERE n.round = v_round
            -- Who did not see how an attempt ended takes nothing back from who did.
-           AND (late.at IS NULL AND c.delivery_status = 'DELIVERED' AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
+           AND (late.at IS NULL AND c.delivery_status IN ('DELIVERED', 'SENT') AND n.entry ->> 'class' = 'UNCERTAIN') IS NOT TRUE
            AND (late.at IS NULL OR NOT EXISTS (
                    SELECT FROM monitoring.notification_log_s k
                     WHERE k.notification_log_hk = n.hk AND k.sent_timestamp = (n.entry ->> 'at')::timestamptz
@@ -633,7 +633,7 @@ BEGIN
                                 THEN '{"status": "PENDING", "possible_duplicate": true}' ELSE '{"status": "PENDING"}' END::jsonb ORDER BY f.o)
       INTO v_findings, v_entries
       FROM (SELECT n.o, n.entry, c.possible_duplicate AS doubtful,
-                   CASE WHEN c.delivery_status = 'DELIVERED' THEN 'DELIVERED'
+                   CASE WHEN c.delivery_status IN ('DELIVERED', 'SENT') THEN 'DELIVERED'
                         WHEN c.delivery_status = 'PENDING' AND c.outcome_class IS NULL THEN 'UNKNOWN_OUTCOME'
                         ELSE 'NEW' END AS finding
               FROM unnest(ARRAY(SELECT util.hash_binary(u.bk) FROM unnest(v_keys) WITH ORDINALITY AS u (bk, o) ORDER BY u.o), v_entries)

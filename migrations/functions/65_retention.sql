@@ -3,7 +3,7 @@
 
 -- ---------------------------------------------------------------- what is kept, and how long
 
-INSERT INTO monitoring.queue_table (table_name, done_column, keep) VALUES ('outbox', 'relayed_at', '30 days')
+INSERT INTO monitoring.queue_table (table_name, done_column, keep) VALUES ('outbox', 'relayed_at', '7 days')
 ON CONFLICT (table_name) DO UPDATE SET done_column = excluded.done_column, keep = excluded.keep;
 
 CREATE OR REPLACE FUNCTION monitoring.retained_tables() RETURNS TABLE (table_name text, kind text, time_column text)

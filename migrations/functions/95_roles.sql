@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'create_incident_from_security_events', 'add_security_events_to_incident',
                  'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
                  'put_source', 'remove_source',
-                 'record_evidence_export']::name[]
+                 'record_evidence_export', 'record_receipt']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
     'The functions that change something and that onevault_operator may call. Each runs with the owner''s rights, because operators may not write the tables themselves.';
@@ -51,7 +51,8 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "security_seen": "INSERT, UPDATE, DELETE",
         "security_detection": "INSERT",
         "security_login": "INSERT, UPDATE, DELETE",
-        "security_log_position": "INSERT, UPDATE"
+        "security_log_position": "INSERT, UPDATE",
+        "receipt_waiting": "INSERT"
     }'
     $$;
 COMMENT ON FUNCTION monitoring.worker_writes() IS

@@ -45,8 +45,13 @@ SELECT -- A version that only counts messages has the changed_at of the one befo
   JOIN monitoring.alert_instance_s s USING (alert_instance_hk)
 UNION ALL
 SELECT -- sent_timestamp is that of the event, the same for all attempts; when each took place, load_date says.
-       greatest(l.load_date, l.sent_timestamp), l.load_date, 'NOTIFICATION', 2,
-       l.delivery_status, '', 'workflow', '', 0, coalesce(l.failure_reason, ''),
+       -- A receipt tells of a moment of its own.
+       CASE WHEN l.record_source = 'RECEIPT' THEN l.receipt_timestamp ELSE greatest(l.load_date, l.sent_timestamp) END, l.load_date,
+       CASE WHEN l.record_source = 'RECEIPT' THEN 'RECEIPT' ELSE 'NOTIFICATION' END, 2,
+       CASE WHEN l.record_source = 'RECEIPT' THEN l.receipt_status ELSE l.delivery_status END, '',
+       CASE WHEN l.record_source = 'RECEIPT' THEN l.receipt_provider ELSE 'workflow' END, '', 0,
+       CASE WHEN l.record_source = 'RECEIPT' THEN coalesce(l.receipt_details ->> 'reason', l.receipt_details ->> 'said', '')
+            ELSE coalesce(l.failure_reason, '') END,
        NULL, NULL, NULL,
        coalesce(l.event, ''), c.notification_config_bk, coalesce(l.channel_used, ''), coalesce(l.recipient_address, ''),
        l.retry_count, coalesce(l.outcome_class, ''), coalesce(l.delivery_proof, ''), coalesce(l.external_message_id, ''),

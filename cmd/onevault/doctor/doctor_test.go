@@ -65,7 +65,7 @@ func TestJudgeSkew_CountsOnlyWhatTheRoundTripDoesNotExplain(t *testing.T) {
 	for there, want := range map[time.Duration]Status{
 		0: OK, 3 * time.Second: OK, -time.Second: OK, 5 * time.Second: OK, -3 * time.Second: Warn, 7 * time.Second: Warn,
 	} {
-		if got := judgeSkew(now, now.Add(there), after); got.Status != want {
+		if got := judgeSkew("clocks", "the vault's clock", now, now.Add(there), after); got[0].Status != want {
 			t.Errorf("%s: %+v", there, got)
 		}
 	}

@@ -20,16 +20,24 @@ const answerTimeout = 5 * time.Second
 // Schedules are those without which nothing fires.
 func Schedules() []string { return []string{"collect", "evaluate"} }
 
+// quietSchedules are the others of the vault's own server, but for retain: of them only what is wrong is told.
+func quietSchedules() []string { return []string{"security", "capacity", "compliance", "report"} }
+
 // Temporal checks a cluster to which a connection was made. The schedules are those of targets beside local:
-// of them only what is wrong is told.
-func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueue string, schedules []string, now time.Time) []Finding {
+// of them only what is wrong is told. outbox is how long the vault keeps its rows; 0: it does not say.
+func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueue string, schedules []string, outbox time.Duration, clock func() time.Time) []Finding {
+	now := clock()
 	findings := []Finding{ok("temporal", "%s answers", address)}
-	space := checkNamespace(ctx, c, namespace)
-	findings = append(findings, space)
-	if space.Status == Fail {
+	space := checkNamespace(ctx, c, namespace, outbox)
+	findings = append(findings, space...)
+	if Failed(space) {
 		return findings // the rest lives in the namespace
 	}
-	findings = append(findings, checkSearchAttributes(ctx, c, namespace), checkPollers(ctx, c, taskQueue))
+	pollers := checkPollers(ctx, c, taskQueue)
+	findings = append(findings, checkSearchAttributes(ctx, c, namespace), pollers)
+	if pollers.Status == OK {
+		findings = append(findings, checkWorker(ctx, c, taskQueue, clock)...)
+	}
 	for _, id := range Schedules() {
 		findings = append(findings, checkSchedule(ctx, c, id, now))
 	}
@@ -38,21 +46,31 @@ func Temporal(ctx context.Context, c client.Client, address, namespace, taskQueu
 			findings = append(findings, found)
 		}
 	}
+	for _, id := range quietSchedules() {
+		if found := checkSchedule(ctx, c, id, now); found.Status != OK {
+			found.Status = Warn // nothing about an alert waits for it
+			findings = append(findings, found)
+		}
+	}
+	findings = append(findings, checkHeartbeat(ctx, c, now))
 	return append(findings, checkRetain(ctx, c)...)
 }
 
-func checkNamespace(ctx context.Context, c client.Client, namespace string) Finding {
+func checkNamespace(ctx context.Context, c client.Client, namespace string, outbox time.Duration) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+	found, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 	var missing *serviceerror.NamespaceNotFound
 	switch {
 	case errors.As(err, &missing):
-		return fail("namespace", "temporal operator namespace create --namespace "+namespace+", or set TEMPORAL_NAMESPACE", "%q does not exist", namespace)
+		return []Finding{fail("namespace", "temporal operator namespace create --namespace "+namespace+", or set TEMPORAL_NAMESPACE", "%q does not exist", namespace)}
 	case err != nil:
-		return fail("namespace", "see Temporal's own health and your credentials", "%s", err)
+		return []Finding{fail("namespace", "see Temporal's own health and your credentials", "%s", err)}
 	}
-	return ok("namespace", "%s exists", namespace)
+	return []Finding{
+		ok("namespace", "%s exists", namespace),
+		judgeKeeping(namespace, found.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), outbox),
+	}
 }
 
 func checkSearchAttributes(ctx context.Context, c client.Client, namespace string) Finding {
@@ -118,6 +136,9 @@ func judgeSchedule(now time.Time, id string, s *client.ScheduleDescription) Find
 	if s.Schedule.Spec != nil {
 		for _, interval := range s.Schedule.Spec.Intervals {
 			every = max(every, interval.Every)
+		}
+		if len(s.Schedule.Spec.Calendars)+len(s.Schedule.Spec.CronExpressions) > 0 {
+			return judgeDaily(now, id, s)
 		}
 	}
 	last := s.Info.CreatedAt

@@ -115,7 +115,7 @@ func checkActivity(ctx context.Context, store *vault.Store, clock func() time.Ti
 	}
 	// The vault's time lies between the two readings, wherever within.
 	after := clock()
-	return append(judgeActivity(i), judgeSkew(before, i.Now, after)), nil
+	return append(judgeActivity(i), judgeSkew("clocks", "the vault's clock", before, i.Now, after)...), nil
 }
 
 func judgeActivity(i vault.Inspection) []Finding {
@@ -145,7 +145,8 @@ func judgeMark(now time.Time, check string, last time.Time, every time.Duration,
 	return ok(check, "the last was %s", age(now, last))
 }
 
-func judgeSkew(before, there, after time.Time) Finding {
+// judgeSkew compares a clock that was read between two readings of ours.
+func judgeSkew(check, whose string, before, there, after time.Time) []Finding {
 	skew := time.Duration(0)
 	switch {
 	case there.Before(before):
@@ -154,9 +155,9 @@ func judgeSkew(before, there, after time.Time) Finding {
 		skew = there.Sub(after)
 	}
 	if skew.Abs() > maxSkew {
-		return warn("clocks", "let both hosts keep time by NTP", "the vault's clock is %s off this host's", skew.Round(time.Millisecond))
+		return []Finding{warn(check, "let all hosts keep time by NTP", "%s is %s off this host's", whose, skew.Round(time.Millisecond))}
 	}
-	return ok("clocks", "the vault and this host agree within %s", max(after.Sub(before), skew.Abs()).Round(time.Millisecond))
+	return []Finding{ok(check, "%s and this host's agree within %s", whose, max(after.Sub(before), skew.Abs()).Round(time.Millisecond))}
 }
 
 func checkDefinitions(ctx context.Context, store *vault.Store, clock func() time.Time) ([]Finding, error) {

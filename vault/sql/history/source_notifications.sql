@@ -7,6 +7,24 @@ WITH stood AS (
                greatest(0, ceil(extract(epoch FROM s.load_date - $1::timestamptz) / $2::numeric)::integer),
                least($3::integer, ceil(extract(epoch FROM least(s.load_end_date, s.sent_timestamp + interval '1 hour') - $1::timestamptz) / $2::numeric)::integer) - 1) AS n
      WHERE s.sent_timestamp > $1::timestamptz - interval '1 hour' AND $4::text IS NOT NULL AND $5::bytea IS NOT DISTINCT FROM $5 AND $6::float8 IS NOT NULL
+),
+-- The rate of each channel, as monitoring.delivery_rates has it.
+given AS (
+    SELECT n, h.notification_config_hk, s.delivery_status AS status
+      FROM monitoring.notification_log_s s
+      JOIN monitoring.notification_log_h h USING (notification_log_hk)
+     CROSS JOIN LATERAL generate_series(
+               greatest(0, ceil(extract(epoch FROM s.load_date - $1::timestamptz) / $2::numeric)::integer),
+               least($3::integer, ceil(extract(epoch FROM least(s.load_end_date, s.sent_timestamp + interval '24 hours') - $1::timestamptz) / $2::numeric)::integer) - 1) AS n
+     WHERE s.sent_timestamp > $1::timestamptz - interval '24 hours' AND s.delivery_status IN ('DELIVERED', 'SENT', 'FAILED', 'BOUNCED')
+),
+rates AS (
+    SELECT r.n, min(r.pct) AS pct
+      FROM (SELECT g.n, round(100.0 * count(*) FILTER (WHERE g.status IN ('DELIVERED', 'SENT')) / count(*), 2) AS pct
+              FROM given g
+             GROUP BY g.n, g.notification_config_hk
+            HAVING count(*) >= 20) AS r
+     GROUP BY r.n
 )
 SELECT look.n, i.name, i.value::text
   FROM (SELECT g.n, round(100.0 * count(*) FILTER (WHERE s.status IN ('FAILED', 'BOUNCED'))
@@ -15,5 +33,7 @@ SELECT look.n, i.name, i.value::text
           FROM generate_series(0, $3::integer - 1) AS g (n)
           LEFT JOIN stood s ON s.n = g.n
          GROUP BY g.n) AS look
- CROSS JOIN LATERAL (VALUES ('notification_failed_pct', look.failed), ('notification_pending_count', look.pending)) AS i (name, value)
+  LEFT JOIN rates USING (n)
+ CROSS JOIN LATERAL (VALUES ('notification_failed_pct', look.failed), ('notification_pending_count', look.pending),
+                            ('notification_delivery_pct', rates.pct)) AS i (name, value)
  WHERE i.value IS NOT NULL

@@ -1,0 +1,64 @@
+package e2e_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"onevault/settings"
+)
+
+// A watcher outside hears from OneVault as long as alerting works. When nobody evaluates any more it hears nothing,
+// though workers, Temporal and the vault are all up: that silence is what it raises the alarm for.
+func TestHeartbeat_StopsWithEvaluation(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, "heartbeat")
+	var heard atomic.Int64
+	watcher := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != "/ping/"+slackToken {
+			t.Errorf("%s %s", q.Method, q.URL.Path)
+		}
+		heard.Add(1)
+	}))
+	t.Cleanup(watcher.Close)
+	awaitReady(t, r.startWorker(settings.HeartbeatURL+"="+watcher.URL+"/ping/"+slackToken, settings.HeartbeatEvery+"=2s"))
+	hears := func(after int64) {
+		t.Helper()
+		eventually(t, patience, "the watcher hears again", func(context.Context) (bool, any, error) { return heard.Load() > after, heard.Load(), nil })
+	}
+	hears(0)
+	if text := r.onevault(t, "doctor").text; !strings.Contains(text, "the outside watcher is told; it heard from us") {
+		t.Errorf("doctor does not say that the watcher is told:\n%s", text)
+	}
+
+	r.must(t, "schedule", "pause", "evaluate", "-m", "a story")
+	quiet := 0
+	last := heard.Load()
+	eventually(t, 3*time.Minute, "the watcher hears nothing for ten seconds", func(context.Context) (bool, any, error) {
+		time.Sleep(time.Second)
+		if now := heard.Load(); now != last {
+			last, quiet = now, 0
+			return false, now, nil
+		}
+		quiet++
+		return quiet >= 10, last, nil
+	})
+	got := r.onevault(t, "doctor")
+	if got.code != 1 || !strings.Contains(got.text, "evaluation stands still") {
+		t.Errorf("doctor, with exit code %d, does not say why:\n%s", got.code, got.text)
+	}
+
+	r.must(t, "schedule", "resume", "evaluate")
+	hears(last)
+	found, err := r.leaks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, place := range found {
+		t.Errorf("a secret can be read in %s", place)
+	}
+}
