@@ -107,7 +107,7 @@ const keepAlerts = 1000
 func (s *pagerService) take(e pagerEvent, now time.Time) (pagerAlert, string) {
 	a := s.alerts[e.DedupKey]
 	open := a != nil && a.Status != "Resolved"
-	did := ""
+	var did string
 	switch {
 	case e.Action == "trigger" && !open:
 		s.makeRoom()

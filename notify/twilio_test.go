@@ -355,7 +355,7 @@ func TestVoice_ReadsTheAlertTwiceAndWaitsForAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Gather.NumDigits != 1 || h.Gather.Method != "POST" || action.Path != "/base/twilio/voice" || action.Query().Get(CallbackDelivery) != m.Key {
+	if h.Gather.NumDigits != 1 || h.Gather.Method != http.MethodPost || action.Path != "/base/twilio/voice" || action.Query().Get(CallbackDelivery) != m.Key {
 		t.Errorf("the key goes to %s", h.Gather.Action)
 	}
 }
