@@ -38,6 +38,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
     SELECT jsonb '{
         "outbox": "INSERT, UPDATE (relayed_at, outcome)",
         "health_query_run": "INSERT, UPDATE",
+        "alert_label_state": "INSERT, UPDATE, DELETE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "table_baseline": "INSERT, UPDATE, DELETE",
