@@ -45,6 +45,7 @@ type DefinitionSpec struct {
 	ReopenMinutes   int      `json:"reopen_minutes"`
 	FlapCount       int      `json:"flap_count"` // 0: never called flapping
 	FlapMinutes     int      `json:"flap_minutes"`
+	AlertBy         []string `json:"alert_by,omitempty"` // the labels by which it alerts; none: one alert for the target
 	AutoResolve     bool     `json:"auto_resolve"`
 	EscalateMinutes int      `json:"escalate_minutes,omitempty"` // 0: it does not escalate
 	Channels        []string `json:"channels,omitempty"`         // none: every channel whose filters match
@@ -83,7 +84,7 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
 		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
 		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open,
-		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes)
+		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.AlertBy)
 	if !escalates {
 		v.EscalateMinutes = 0
 	}
@@ -139,7 +140,7 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
 			optional(d.Runbook), optional(d.RunbookURL), author,
-			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes).Scan(&heard)
+			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, d.AlertBy).Scan(&heard)
 	})
 	return heard, err
 }

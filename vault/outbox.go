@@ -131,7 +131,7 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
 		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy, &a.Reason,
 		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL, &d.Runbook,
-		&d.AutoResolve, &d.EscalationEnabled, &minutes)
+		&d.AutoResolve, &d.EscalationEnabled, &minutes, &a.Labels)
 	if err != nil {
 		return r, err
 	}

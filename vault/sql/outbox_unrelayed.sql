@@ -7,7 +7,7 @@ SELECT o.outbox_id, o.kind, o.payload,
                   WHERE s.alert_instance_hk = a.alert_instance_hk AND s.load_end_date IS NULL), ''),
        a.alert_definition_bk, a.definition_load_date, a.alert_name, coalesce(a.alert_description, ''), a.alert_category, a.alert_severity,
        a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''), coalesce(a.runbook, ''),
-       a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes
+       a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes, nullif(a.labels, '{}')
   FROM monitoring.outbox o
   JOIN monitoring.alert_current a USING (alert_instance_hk)
  WHERE o.relayed_at IS NULL
