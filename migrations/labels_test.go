@@ -151,3 +151,177 @@ func TestLabels_ThousandsOfSetsAreOneStatement(t *testing.T) {
 		t.Errorf("%d alerts ended, want %d", n, sets)
 	}
 }
+
+func TestLabels_PendingAndNOfMAreCountedPerSet(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, columns{"fire_looks": 2, "of_looks": 3, "pending_minutes": 1})
+	at := noon()
+	wantSets(t, db, at, sizes{"a": 7, "b": 1}, "TRUE PENDING", "a: TRUE PENDING, b: FALSE NONE", "")
+	wantSets(t, db, at.Add(minutes(1)), sizes{"a": 1, "b": 7}, "TRUE PENDING", "a: FALSE NONE, b: TRUE PENDING", "")
+	wantSets(t, db, at.Add(minutes(2)), sizes{"a": 7, "b": 7}, "TRUE FIRED", "a: TRUE PENDING, b: TRUE FIRED", "b: OPEN")
+	wantSets(t, db, at.Add(minutes(3)), sizes{"a": 7, "b": 7}, "TRUE FIRED", "a: TRUE FIRED, b: TRUE HOLDING", "a: OPEN, b: OPEN")
+	if got := value[string](t, db, "SELECT true_looks || ' of ' || of_looks FROM monitoring.alert_label_evaluation_s WHERE decision = 'FIRED' AND labels = '{\"slot\": \"a\"}'"); got != "2 of 3" {
+		t.Errorf("a fired with %s", got)
+	}
+	wantExplained(t, db)
+}
+
+// wantExplained explains every alert of D, and fails unless its evaluation agrees.
+func wantExplained(t *testing.T, db database) {
+	t.Helper()
+	for _, e := range values[string](t, db, `
+		SELECT concat_ws(' ', h.labels::text, e.evidence, e.agrees, e.disagreement)
+		  FROM monitoring.alert_instance_h h, monitoring.explain_alert(h.alert_instance_hk) AS e ORDER BY h.labels`) {
+		if !strings.HasSuffix(e, "} EVALUATION t") {
+			t.Errorf("explained: %s", e)
+		}
+	}
+}
+
+func TestLabels_ASetThatIsGoneFollowsTheRuleForMissingData(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rule, look, changed, alerts string
+	}{
+		{"KEEP", "FALSE HOLDING", "a: NO_DATA HOLDING", "a: OPEN"},
+		{"OK", "FALSE RESOLVED", "a: NO_DATA RESOLVED", "a: RESOLVED"},
+		{"ALERT", "FALSE FIRED", "a: NO_DATA HOLDING, b: FALSE NONE, c: NO_DATA FIRED", "a: OPEN, c: OPEN"},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Pool(t)
+			bySlot(t, db, columns{"no_data_state": c.rule, "no_data_minutes": 0})
+			at := noon()
+			wantSets(t, db, at, sizes{"a": 7, "c": 1}, "TRUE FIRED", "a: TRUE FIRED, c: FALSE NONE", "a: OPEN")
+			slots(t, db, at.Add(minutes(1)), sizes{"b": 1})
+			look := lookAtSets(t, db, at.Add(minutes(1)))
+			changed := setsChanged(t, db, at.Add(minutes(1)))
+			if c.rule != "ALERT" {
+				c.changed += ", b: FALSE NONE, c: NO_DATA NONE"
+			}
+			if look != c.look || changed != c.changed || alertsBySlot(t, db) != c.alerts {
+				t.Errorf("%s, %s, %s; want %s, %s, %s", look, changed, alertsBySlot(t, db), c.look, c.changed, c.alerts)
+			}
+			reason := value[string](t, db, "SELECT reason FROM monitoring.alert_label_evaluation_s WHERE evaluated_at = $1 AND labels ->> 'slot' = 'a'", at.Add(minutes(1)))
+			if reason != "gone: no sample of slot=a" {
+				t.Errorf("the reason is %q", reason)
+			}
+		})
+	}
+}
+
+func TestLabels_AGoneSetWhoseAlertAPersonEndedIsForgotten(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, columns{"no_data_state": "ALERT", "no_data_minutes": 0})
+	at := noon()
+	wantSets(t, db, at, sizes{"a": 7, "b": 1}, "TRUE FIRED", "a: TRUE FIRED, b: FALSE NONE", "a: OPEN")
+	wantSets(t, db, at.Add(minutes(1)), sizes{"b": 1}, "FALSE HOLDING", "a: NO_DATA HOLDING", "a: OPEN")
+	exec(t, db, "SELECT monitoring.resolve_alert(alert_instance_hk, 'dana', 'the slot was dropped') FROM monitoring.alert_instance_h")
+	wantSets(t, db, at.Add(minutes(2)), sizes{"b": 1}, "FALSE NONE", "a: NO_DATA NONE", "a: RESOLVED")
+	wantSets(t, db, at.Add(minutes(3)), sizes{"b": 1}, "FALSE NONE", "", "a: RESOLVED")
+	if left := values[string](t, db, "SELECT labels ->> 'slot' FROM monitoring.alert_label_state"); !slices.Equal(left, []string{"b"}) {
+		t.Errorf("known are %v", left)
+	}
+}
+
+func TestLabels_WithoutAnyDataTheDefinitionLacksItAsAWhole(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, columns{"no_data_state": "ALERT", "no_data_minutes": 0})
+	at := noon()
+	wantSets(t, db, at, sizes{"a": 1, "b": 1}, "FALSE NONE", "a: FALSE NONE, b: FALSE NONE", "")
+	wantSets(t, db, at.Add(minutes(1)), sizes{}, "NO_DATA FIRED", "a: NO_DATA NONE, b: NO_DATA NONE", "target: OPEN")
+	if reason := value[string](t, db, "SELECT reason FROM monitoring.alert_evaluation_s WHERE evaluated_at = $1", at.Add(minutes(1))); reason != "no series of slot_retained_bytes" {
+		t.Errorf("the reason is %q", reason)
+	}
+	wantSets(t, db, at.Add(minutes(2)), sizes{"a": 1, "b": 1}, "FALSE RESOLVED", "a: FALSE NONE, b: FALSE NONE", "target: RESOLVED")
+}
+
+func TestLabels_AnOpenAlertEndsUnderTheVersionItBeganWith(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, nil)
+	at := time.Now().UTC()
+	look := func() string {
+		t.Helper()
+		return value[string](t, db, `SELECT result || ' ' || decision FROM monitoring.evaluate_definitions('local', NULL, interval '0') WHERE definition_key = 'D'`)
+	}
+	slots(t, db, at.Add(-time.Minute), sizes{"a": 7, "b": 1})
+	if got := look(); got != "TRUE FIRED" {
+		t.Fatal(got)
+	}
+	bySlot(t, db, columns{"threshold_value": 100})
+	if got := look(); got != "FALSE NONE" || alertsBySlot(t, db) != "a: OPEN" {
+		t.Errorf("under the new version %s, alerts %s", got, alertsBySlot(t, db))
+	}
+	slots(t, db, time.Now().UTC(), sizes{"a": 3, "b": 1})
+	if got := look(); alertsBySlot(t, db) != "a: RESOLVED" {
+		t.Errorf("%s, alerts %s", got, alertsBySlot(t, db))
+	}
+}
+
+func TestLabels_SilencesMatchThem(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, nil)
+	wantSets(t, db, noon(), sizes{"a": 7, "b": 8}, "TRUE FIRED", "a: TRUE FIRED, b: TRUE FIRED", "a: OPEN, b: OPEN")
+	exec(t, db, "SELECT monitoring.add_silence('{label.slot=a}', clock_timestamp() + interval '1 hour', 'its consumer is rebuilt')")
+	muted := values[string](t, db, `
+		SELECT h.labels ->> 'slot' FROM monitoring.mutes_of(ARRAY(SELECT alert_instance_bk FROM monitoring.alert_instance_h)) AS m
+		  JOIN monitoring.alert_instance_h h ON h.alert_instance_bk = m.alert_key`)
+	if !slices.Equal(muted, []string{"a"}) {
+		t.Errorf("muted are %v", muted)
+	}
+}
+
+func TestLabels_WhatCannotBeEvaluatedIsRefused(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	exec(t, db, "INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk) VALUES (util.hash_binary('D'), 'D')")
+	for _, c := range []struct {
+		given columns
+		words []string
+	}{
+		{columns{"condition_logic": "slot_retained_bytes > 5"}, []string{"has a series for each slot, type", "alert_by"}},
+		{columns{"condition_logic": "avg(slot_retained_bytes, 15m) > 5"}, []string{"has a series for each slot, type"}},
+		{columns{"condition_logic": "slot_retained_bytes > 5", "alert_by": []string{"slots"}}, []string{"has no label slots", "Its labels are slot, type"}},
+		{columns{"alert_by": []string{"slot"}}, []string{"condition_logic names no metric with labels"}},
+		{columns{"condition_logic": "slot_retained_bytes > 5", "alert_by": []string{"slot", "slot"}}, []string{"Name each label once"}},
+		{columns{"metric_source": "capacity", "condition_logic": "min_days_to_full < 3", "alert_by": []string{"slot"}}, []string{"metric_source is capacity"}},
+	} {
+		sql, args := definitionRow("D", c.given)
+		refused(t, db, "22023", c.words, sql, args...)
+	}
+}
+
+func TestLabels_SeveralSeriesInOneSetAreAnErrorThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, columns{"alert_by": []string{"type"}})
+	at := noon()
+	slots(t, db, at, sizes{"a": 7, "b": 8})
+	if got := lookAtSets(t, db, at); got != "ERROR NONE" {
+		t.Errorf("the look is %s", got)
+	}
+	want := "slot_retained_bytes has 2 series with these labels, such as slot=a, type=physical: let alert_by name more of its labels"
+	if got := value[string](t, db, "SELECT reason FROM monitoring.alert_label_evaluation_s"); got != want {
+		t.Errorf("the reason is %q, want %q", got, want)
+	}
+}
+
+func TestLabels_WindowsAreOfEachSeries(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	bySlot(t, db, columns{"condition_logic": "avg(slot_retained_bytes, 4m) > threshold_value"})
+	at := noon()
+	for i := range 3 {
+		slots(t, db, at.Add(minutes(float64(i-3))), sizes{"a": 6, "b": 3 * i})
+	}
+	wantSets(t, db, at, sizes{"a": 6, "b": 9}, "TRUE FIRED", "a: TRUE FIRED, b: FALSE NONE", "a: OPEN")
+	if got := value[string](t, db, "SELECT string_agg(inputs ->> 'avg(slot_retained_bytes, 4m)', ' ' ORDER BY labels) FROM monitoring.alert_label_evaluation_s"); got != "6.0000 4.5000" {
+		t.Errorf("the windows are %s", got)
+	}
+	wantExplained(t, db)
+}

@@ -200,6 +200,63 @@ $$;
 COMMENT ON FUNCTION monitoring.known_results(bytea, text, bytea, jsonb, timestamptz, integer) IS
     'What the last looks before a moment that knew anything gave, TRUE or FALSE, the newest first; of a definition that alerts by labels about one label set.';
 
+CREATE OR REPLACE FUNCTION monitoring.looks_of(
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_labels jsonb, p_from timestamptz, p_to timestamptz)
+    RETURNS SETOF monitoring.alert_evaluation_s
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    v_id   text := monitoring.labels_id(p_labels);
+    e      monitoring.alert_evaluation_s;
+    v_set  monitoring.alert_label_evaluation_s;
+    v_next monitoring.alert_label_evaluation_s;
+    v_sets refcursor;  -- of no name: it may be asked several times in one statement
+BEGIN
+    IF p_labels <> '{}' THEN
+        OPEN v_sets FOR
+            SELECT x.*
+              FROM monitoring.alert_label_evaluation_s x
+             WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target AND x.labels_id = v_id
+               AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL AND x.evaluated_at <= p_to
+             ORDER BY x.evaluated_at;
+        FETCH v_sets INTO v_next;
+    END IF;
+    FOR e IN
+        SELECT x.*
+          FROM monitoring.alert_evaluation_s x
+         WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target
+           AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL
+           AND x.evaluated_at >= p_from AND x.evaluated_at <= p_to
+         ORDER BY x.evaluated_at
+    LOOP
+        IF p_labels <> '{}' THEN
+            WHILE v_next.evaluated_at <= e.evaluated_at LOOP
+                v_set := v_next;
+                FETCH v_sets INTO v_next;
+            END LOOP;
+            CONTINUE WHEN v_set.evaluated_at IS NULL;  -- the label set was not known yet
+            e.definition_load_date := v_set.definition_load_date;
+            e.result := v_set.result;
+            e.result_since := v_set.result_since;
+            e.clear_since := v_set.clear_since;
+            e.evaluated_value := v_set.evaluated_value;
+            e.inputs := v_set.inputs;
+            e.reason := v_set.reason;
+            e.decision := v_set.decision;
+            e.true_looks := v_set.true_looks;
+            e.of_looks := v_set.of_looks;
+            e.decision_reason := v_set.decision_reason;
+        END IF;
+        RETURN NEXT e;
+    END LOOP;
+    IF v_sets IS NOT NULL THEN
+        CLOSE v_sets;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.looks_of(bytea, text, bytea, jsonb, timestamptz, timestamptz) IS
+    'The looks of a time, in its order, as rows of alert_evaluation_s. With a label set: each as it was about that one; the values are those of its last change.';
+
 DROP FUNCTION IF EXISTS monitoring.count_looks(monitoring.alert_definition_s, text, bytea, timestamptz, text);
 
 CREATE OR REPLACE FUNCTION monitoring.count_looks(
