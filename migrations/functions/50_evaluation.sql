@@ -26,11 +26,16 @@ CREATE OR REPLACE FUNCTION monitoring.last_opening(
 COMMENT ON FUNCTION monitoring.last_opening(bytea, text, bytea, jsonb) IS
     'When people were last called by a definition on a target, about a label set; suppressed firings do not count.';
 
+CREATE OR REPLACE FUNCTION monitoring.with_labels(p_alert_bk text, p_labels jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT p_alert_bk || '||' || left(util.bk(monitoring.label_key(p_labels)), greatest(16, 253 - length(p_alert_bk))) $$;
+COMMENT ON FUNCTION monitoring.with_labels(text, jsonb) IS 'The business key of an alert about a label set, from that of its target: with the hash of the labels and how they begin.';
+
 CREATE OR REPLACE FUNCTION monitoring.alert_key(
     p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz, p_labels jsonb DEFAULT '{}') RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-    SELECT CASE WHEN p_labels = '{}' THEN k.bk ELSE k.bk || '||' || left(util.bk(monitoring.label_key(p_labels)), greatest(16, 253 - length(k.bk))) END
+    SELECT CASE WHEN p_labels = '{}' THEN k.bk ELSE monitoring.with_labels(k.bk, p_labels) END
       FROM (SELECT util.bk('ALERT', p_target, p_definition_bk, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'),
                            to_char(p_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS')) AS bk) AS k
     $$;

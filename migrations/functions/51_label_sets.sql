@@ -90,21 +90,22 @@ CREATE OR REPLACE FUNCTION monitoring.open_label_alerts(
     p_labels jsonb[], p_values numeric[], p_details jsonb[]) RETURNS void
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    v_bk   text := monitoring.alert_key(p_definition_bk, p_target, p_tenant_hk, p_at);
+    v_keys text[] := ARRAY(SELECT monitoring.with_labels(v_bk, n.labels) FROM unnest(p_labels) WITH ORDINALITY AS n (labels, o) ORDER BY n.o);
 BEGIN
     -- As open_alert() and tell_opening() do for one: thousands that open together are three statements.
     INSERT INTO monitoring.alert_instance_h (alert_instance_hk, alert_instance_bk, alert_definition_hk, tenant_hk, target_name, labels)
-    SELECT util.hash_binary(k.bk), k.bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, n.labels
-      FROM unnest(p_labels) AS n (labels),
-           LATERAL monitoring.alert_key(p_definition_bk, p_target, p_tenant_hk, p_at, n.labels) AS k (bk);
+    SELECT util.hash_binary(n.key), n.key, p_definition.alert_definition_hk, p_tenant_hk, p_target, n.labels
+      FROM unnest(v_keys, p_labels) AS n (key, labels);
     INSERT INTO monitoring.alert_instance_s (
         alert_instance_hk, hash_diff, alert_status, triggered_timestamp, trigger_value, trigger_details,
         urgency_level, affected_systems, changed_at, changed_via)
-    SELECT util.hash_binary(monitoring.alert_key(p_definition_bk, p_target, p_tenant_hk, p_at, n.labels)), '\x', 'OPEN', p_at, n.value, n.details,
-           p_definition.alert_severity, ARRAY[p_target], p_at, 'evaluator'
-      FROM unnest(p_labels, p_values, p_details) AS n (labels, value, details);
+    SELECT util.hash_binary(n.key), '\x', 'OPEN', p_at, n.value, n.details, p_definition.alert_severity, ARRAY[p_target], p_at, 'evaluator'
+      FROM unnest(v_keys, p_values, p_details) AS n (key, value, details);
     INSERT INTO monitoring.outbox (kind, target_name, alert_instance_hk, payload)
-    SELECT 'FIRED', p_target, util.hash_binary(monitoring.alert_key(p_definition_bk, p_target, p_tenant_hk, p_at, n.labels)), jsonb_build_object('at', p_at)
-      FROM unnest(p_labels) WITH ORDINALITY AS n (labels, o)
+    SELECT 'FIRED', p_target, util.hash_binary(n.key), jsonb_build_object('at', p_at)
+      FROM unnest(v_keys) WITH ORDINALITY AS n (key, o)
      ORDER BY n.o;
     PERFORM pg_notify('onevault_outbox', '');
 END
