@@ -225,13 +225,7 @@ BEGIN
         SELECT jsonb_object_agg(latest.metric_name, latest.metric_value) INTO v_inputs
           FROM (SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_value
                   FROM monitoring.system_health_metric_s s
-                 CROSS JOIN LATERAL (
-                           -- OFFSET: the series of each sample is looked up by its key. As a join, without statistics of a
-                           -- new week, it may become all samples for each of thousands of series.
-                           SELECT k.target_name, k.tenant_hk
-                             FROM monitoring.system_health_metric_h k
-                            WHERE k.health_metric_hk = s.health_metric_hk
-                           OFFSET 0) AS h
+                  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
                  WHERE s.load_end_date IS NULL
                    AND s.labels = '{}'  -- a metric's value, and not one of its series
                    AND s.measurement_timestamp > p_at - p_lookback

@@ -355,10 +355,10 @@ BEGIN
         p_definition.alert_definition_hk, util.hash_binary(v_used::text || result || decision), p_target, p_tenant_hk, p_at,
         p_definition.load_date, result, v_since, v_clear, evaluated_value, v_used, v_reason, decision,
         (extract(epoch FROM clock_timestamp() - v_started) * 1000000)::integer,
-        concat_ws('; ', (SELECT string_agg(n.text, ', ') FROM (
+        nullif(concat_ws('; ', (SELECT string_agg(n.text, ', ') FROM (
                              SELECT format('%s %s', v_counts ->> w, w) AS text
                                FROM unnest(ARRAY['TRUE', 'FALSE', 'NO_DATA', 'ERROR']) WITH ORDINALITY AS u (w, o)
-                              WHERE v_counts ? w ORDER BY o) AS n) || ' of the label sets', v_why));
+                              WHERE v_counts ? w ORDER BY o) AS n) || ' of the label sets', v_why), ''));
 END
 $$;
 COMMENT ON FUNCTION monitoring.evaluate_label_sets(monitoring.alert_definition_s, text, text, bytea, timestamptz, jsonb, text, boolean, boolean) IS

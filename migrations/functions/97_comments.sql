@@ -407,6 +407,7 @@ BEGIN
         ('active_alerts_dashboard', 'age_minutes', 'Minutes since it fired.'),
         ('active_alerts_dashboard', 'alert_health', 'OVERDUE: unanswered for an hour. STALE: taken, and open for 4 hours since. NORMAL otherwise.'),
         ('active_alerts_dashboard', 'short_id', 'What people type: A-7F3K.'),
+        ('active_alerts_dashboard', 'label_set', 'Which label set of the target it is about, such as slot=archive; NULL: about the target.'),
         ('alert_current', 'short_id', 'What people type: A-7F3K.'),
         ('alert_current', 'tenant', 'Hash key of the tenant in hex; NULL: none.'),
         ('alert_current', 'metric_unit', 'Unit of trigger_value, where a health metric fired it.'),
