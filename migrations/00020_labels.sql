@@ -82,7 +82,10 @@ COMMENT ON COLUMN monitoring.alert_label_state.decision IS 'As in that row.';
 COMMENT ON COLUMN monitoring.alert_label_state.reason IS 'As in that row.';
 COMMENT ON COLUMN monitoring.alert_label_state.evaluated_at IS 'Of the last change, not of the last look.';
 
+COMMENT ON COLUMN monitoring.metric_definition_s.metric_name IS 'The name of the metric, which conditions may use; one with labels in definitions that alert by some of them.';
+
 -- +goose Down
+COMMENT ON COLUMN monitoring.metric_definition_s.metric_name IS 'The name of the metric, which conditions may use if it has no labels.';
 -- What reads these goes with them; the functions of the earlier version are put by its own `onevault migrate up`.
 DROP TABLE monitoring.alert_label_state, monitoring.alert_label_evaluation_s CASCADE;
 DELETE FROM monitoring.condition_identifier WHERE label_names <> '{}';
