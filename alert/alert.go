@@ -85,6 +85,7 @@ type Alert struct {
 	Key         string    `json:"key"`      // business key of the alert instance; its SHA-256 is the hash key
 	ShortID     string    `json:"short_id"` // what people type: A-7F3K
 	Target      string    `json:"target"`
+	Labels      Labels    `json:"labels,omitempty"` // which label set of the target it is about; none: the target
 	Tenant      string    `json:"tenant,omitempty"` // hex tenant hash key; empty is the whole system
 	Status      Status    `json:"status"`
 	Level       int       `json:"level"` // escalation level, 0 before the first escalation

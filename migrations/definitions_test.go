@@ -191,8 +191,11 @@ func lookAt(t *testing.T, db database, at time.Time) []string {
 		SELECT concat_ws(' ', p.alert_definition_bk, e.result, e.decision, trim_scale(e.evaluated_value))
 		  FROM (SELECT h.alert_definition_bk, d FROM monitoring.alert_definition_s AS d JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
 		         WHERE d.load_end_date IS NULL AND d.metric_source <> 'worker') AS p,
-		       LATERAL monitoring.evaluate_definition(p.d, p.alert_definition_bk, 'local', NULL, $1,
-		           monitoring.condition_inputs((p.d).metric_source, 'local', NULL, make_interval(mins => (p.d).lookback_minutes), $1), NULL) AS e
+		       LATERAL monitoring.condition_inputs((p.d).metric_source, 'local', NULL, make_interval(mins => (p.d).lookback_minutes), $1) AS i,
+		       LATERAL (SELECT e.* FROM monitoring.evaluate_definition(p.d, p.alert_definition_bk, 'local', NULL, $1, i, NULL) AS e WHERE (p.d).alert_by = '{}'
+		                UNION ALL
+		                SELECT e.* FROM monitoring.evaluate_label_sets(p.d, p.alert_definition_bk, 'local', NULL, $1, i, NULL, false, true) AS e
+		                 WHERE (p.d).alert_by <> '{}') AS e
 		 WHERE e.result <> 'FALSE' ORDER BY 1`, at)
 }
 
@@ -241,7 +244,7 @@ func TestDefaults_OnAFreshIdleServerNothingFires(t *testing.T) {
 	if n := value[int](t, db, "SELECT count(*) FROM monitoring.alert_instance_h"); n > 0 {
 		t.Errorf("%d alerts fired: %v", n, values[string](t, db, "SELECT alert_instance_bk::text FROM monitoring.alert_instance_h"))
 	}
-	// What cannot be known here is said, and nothing else: no backup was ever recorded, WAL is not archived,
+	// What cannot be known here is said, and nothing else: no backup was ever recorded, WAL is not archived, there is no slot,
 	// and nobody samples statements, forecasts, judges, looks for security events or audits.
 	var unknown []string
 	for _, line := range last {
@@ -252,7 +255,7 @@ func TestDefaults_OnAFreshIdleServerNothingFires(t *testing.T) {
 	}
 	want := []string{
 		"BACKUP_FAILURE_ALERT", "BACKUP_STALE", "CAPACITY_FORECAST_FULL", "COMPLIANCE_CRITICAL_FINDING",
-		"METRICS_ANOMALOUS_TOGETHER", "METRIC_ANOMALY", "NOTIFICATION_DELIVERY_FAILING", "PG_ARCHIVER_FAILING", "PG_SLOW_QUERIES", "SECURITY_GRAVE_EVENT", "SECURITY_HIGH_SEVERITY_EVENTS",
+		"METRICS_ANOMALOUS_TOGETHER", "METRIC_ANOMALY", "NOTIFICATION_DELIVERY_FAILING", "PG_ARCHIVER_FAILING", "PG_SLOT_INACTIVE", "PG_SLOW_QUERIES", "SECURITY_GRAVE_EVENT", "SECURITY_HIGH_SEVERITY_EVENTS",
 	}
 	if !slices.Equal(unknown, want) {
 		t.Errorf("unknown are %v\nwant %v", unknown, want)

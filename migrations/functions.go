@@ -213,7 +213,7 @@ DELETE FROM monitoring.health_query;
 DELETE FROM monitoring.condition_identifier c
  WHERE c.metric_source = 'system_health'
    AND NOT EXISTS (SELECT FROM monitoring.metric_definition_s d
-                    WHERE d.metric_name = c.identifier AND d.load_end_date IS NULL AND d.is_enabled AND d.label_names = '{}');
+                    WHERE d.metric_name = c.identifier AND d.load_end_date IS NULL AND d.is_enabled);
 `)
 	for _, extra := range slices.Concat(collect.WorkerMetrics, collect.PerformanceMetrics, collect.CapacityMetrics) {
 		writeMetric(&text, collect.Query{}, extra)
@@ -274,17 +274,15 @@ VALUES (%s, ARRAY[%s]::text[], %d, nullif(%s, ''), nullif(%s, ''), nullif(%s, ''
 	return nil
 }
 
-// writeMetric puts a metric, and its name for conditions: they read metrics without labels.
+// writeMetric puts a metric, and its name for conditions.
 func writeMetric(text *strings.Builder, q collect.Query, metric collect.Metric) {
 	fmt.Fprintf(text, "INSERT INTO monitoring.health_metric (metric_name, query_name, category, unit, low_is_bad, optional, description) VALUES (%s, nullif(%s, ''), %s, %s, %t, %t, %s);\n",
 		quote(metric.Name), quote(q.Name), quote(metric.Category), quote(metric.Unit), metric.LowIsBad, metric.Optional, quote(metric.Description))
-	if len(q.By) > 0 {
-		return
-	}
 	// An own metric of that name was there first: its definition is refused from its next version on.
-	fmt.Fprintf(text, `INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit, every_s) VALUES ('system_health', %s, %s, %s, nullif(%d, 0))
-ON CONFLICT (metric_source, identifier) DO UPDATE SET description = excluded.description, unit = excluded.unit, every_s = excluded.every_s;
-`, quote(metric.Name), quote(metric.Description), quote(metric.Unit), int(q.Every.Seconds()))
+	fmt.Fprintf(text, `INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit, every_s, label_names) VALUES ('system_health', %s, %s, %s, nullif(%d, 0), ARRAY[%s]::text[])
+ON CONFLICT (metric_source, identifier) DO UPDATE
+   SET description = excluded.description, unit = excluded.unit, every_s = excluded.every_s, label_names = excluded.label_names;
+`, quote(metric.Name), quote(metric.Description), quote(metric.Unit), int(q.Every.Seconds()), quoteAll(q.By))
 }
 
 func quoteAll(names []string) string {

@@ -131,6 +131,7 @@ func subject(m Message, p page) string {
 	if p.Target != "" {
 		what += " on " + p.Target
 	}
+	what += about(m)
 	switch {
 	case m.Event == alert.EventTest && m.Definition.Name == "":
 		what = "Message from OneVault"
@@ -162,6 +163,7 @@ func lede(m Message, p page) string {
 	if p.Target != "" {
 		on += " on " + p.Target
 	}
+	on += about(m)
 	switch m.Event {
 	case alert.EventTest:
 		return "This is a test of this notification channel. Nothing is wrong and nobody needs to act."
@@ -384,6 +386,9 @@ func listAlerts(m Message) (listed []listedAlert, hidden int) {
 			row.When = "lasted " + span(lasted(a, m.At)) + ", " + resolution(a)
 		} else {
 			row.When = "for " + span(m.At.Sub(a.TriggeredAt))
+		}
+		if set := labelSet(a); set != "" {
+			row.When = set + ", " + row.When
 		}
 		listed = append(listed, row)
 	}

@@ -374,6 +374,11 @@ func commonAnnotations(m Message) map[string]string {
 
 func newWebhookAlert(m Message, a alert.Alert) webhookAlert {
 	labels, notes := commonLabels(m), commonAnnotations(m)
+	for name, value := range a.Labels {
+		if _, ours := labels[name]; !ours {
+			labels[name] = value
+		}
+	}
 	labels["alert_id"] = a.ShortID
 	if a.Tenant != "" {
 		labels["tenant"] = a.Tenant

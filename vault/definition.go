@@ -48,6 +48,7 @@ type DefinitionSpec struct {
 	ReopenMinutes   int      `json:"reopen_minutes"`
 	FlapCount       int      `json:"flap_count"` // 0: never called flapping
 	FlapMinutes     int      `json:"flap_minutes"`
+	AlertBy         []string `json:"alert_by,omitempty"` // the labels by which it alerts; none: one alert for the target
 	AutoResolve     bool     `json:"auto_resolve"`
 	EscalateMinutes int      `json:"escalate_minutes,omitempty"` // 0: it does not escalate
 	Policy          string   `json:"policy,omitempty"`           // empty: the default of its severity
@@ -98,7 +99,7 @@ func scanDefinitionVersion(row pgx.CollectableRow) (DefinitionVersion, error) {
 		&v.Threshold, &v.Operator, &v.EveryMinutes, &v.LookbackMinutes, &v.PendingMinutes, &v.ClearMinutes, &v.SuppressMinutes,
 		&v.NoData, &v.NoDataMinutes, &v.AutoResolve, &escalates, &v.EscalateMinutes, &v.Channels, &v.Runbook, &v.RunbookURL,
 		&v.WrittenAt, &replaced, &v.Author, &v.RecordSource, &v.Open,
-		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.Policy, &v.SQL)
+		&v.FireLooks, &v.OfLooks, &v.MinOpenMinutes, &v.ReopenMinutes, &v.FlapCount, &v.FlapMinutes, &v.Policy, &v.SQL, &v.AlertBy)
 	if !escalates {
 		v.EscalateMinutes = 0
 	}
@@ -154,7 +155,7 @@ func putDefinition(ctx context.Context, tx pgx.Tx, d DefinitionSpec, author stri
 			d.Condition, optional(d.Clear), optional(d.Threshold), optional(d.Operator), d.EveryMinutes, d.LookbackMinutes, d.PendingMinutes,
 			d.ClearMinutes, d.SuppressMinutes, d.NoData, d.NoDataMinutes, d.AutoResolve, optional(d.EscalateMinutes), optionalList(d.Channels),
 			optional(d.Runbook), optional(d.RunbookURL), author,
-			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, optional(d.Policy), optional(d.SQL)).Scan(&heard)
+			d.FireLooks, d.OfLooks, d.MinOpenMinutes, d.ReopenMinutes, d.FlapCount, d.FlapMinutes, optional(d.Policy), optional(d.SQL), d.AlertBy).Scan(&heard)
 	})
 	return heard, err
 }

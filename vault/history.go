@@ -120,7 +120,8 @@ func (h *History) CheckDefinition(ctx context.Context, d DefinitionSpec, known [
 		}
 		// A refusal leaves the transaction usable.
 		err := pgx.BeginFunc(ctx, h.tx, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "SELECT monitoring.check_condition($1, $2, $3, $4::text::numeric)", field, condition, d.Source, optional(d.Threshold))
+			_, err := tx.Exec(ctx, "SELECT monitoring.check_condition($1, $2, $3, $4::text::numeric, coalesce($5::text[], '{}'))", field, condition, d.Source,
+				optional(d.Threshold), d.AlertBy)
 			return err
 		})
 		if err != nil {
@@ -164,6 +165,9 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 		return nil, &NoHistoryError{d.Key, "the worker decides it by itself: the vault keeps nothing that it could be tried on"}
 	case "external":
 		return nil, &NoHistoryError{d.Key, "its source decides it, outside: the vault keeps nothing that it could be tried on"}
+	}
+	if len(d.AlertBy) > 0 {
+		return nil, &NoHistoryError{d.Key, "it alerts by labels (alert_by), and the looks of label sets are not repeated"}
 	}
 	names, err := h.Names(ctx, d)
 	if err != nil {

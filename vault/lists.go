@@ -81,12 +81,22 @@ type ListedAlert struct {
 	FlappingSince  time.Time `json:"flapping_since,omitzero"` // zero: it is not flapping
 	FlappingReason string    `json:"flapping_reason,omitempty"`
 
+	Labels alert.Labels `json:"labels,omitempty"` // which label set of the target it is about; none: the target
+
 	// NextLevel is the escalation that comes at NextAt unless somebody answers; 0: none will.
 	NextLevel int       `json:"next_level,omitempty"`
 	NextAt    time.Time `json:"next_at,omitzero"`
 
 	// Mute is why nobody is told of it for now; nil: nothing keeps them, or AddMutes was not asked.
 	Mute *alert.Mute `json:"mute,omitempty"`
+}
+
+// Title is what the alert is called, with the label set that it is about: Inactive Replication Slot (slot=archive).
+func (a ListedAlert) Title() string {
+	if len(a.Labels) == 0 {
+		return a.Name
+	}
+	return a.Name + " (" + a.Labels.String() + ")"
 }
 
 // AlertFilter restricts a list of alerts; the zero value lists all that still need somebody.
@@ -163,7 +173,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
 		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
 		&a.Reopened, &reopened, &flapping, &a.FlappingReason,
-		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy)
+		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy, &a.Labels)
 	if err != nil {
 		return a, err
 	}

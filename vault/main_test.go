@@ -155,7 +155,7 @@ func (f *fixture) define(key string, set row) {
 		"evaluation_frequency_minutes": 5, "is_enabled": true, "auto_resolve": true, "escalation_enabled": true,
 		"escalation_delay_minutes": 15, "suppression_window_minutes": 0, "pending_minutes": 0, "clear_minutes": 0,
 		"no_data_state": "NO_DATA", "no_data_minutes": 15, "lookback_minutes": 10, "record_source": "TEST", "hash_diff": `\x`,
-		"fire_looks": 1, "of_looks": 1, "min_open_minutes": 0, "reopen_minutes": 0, "flap_count": 4, "flap_minutes": 30,
+		"fire_looks": 1, "of_looks": 1, "min_open_minutes": 0, "reopen_minutes": 0, "flap_count": 4, "flap_minutes": 30, "alert_by": []string{},
 	}
 	for column, v := range set {
 		content[column] = v

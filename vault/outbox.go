@@ -155,7 +155,7 @@ func scanOutboxRow(row pgx.CollectableRow) (OutboxRow, error) {
 		&a.Key, &a.ShortID, &a.Target, &a.Tenant, &a.Status, &a.Level, &a.Value, &a.Unit, &a.TriggeredAt,
 		&acked, &a.AcknowledgedBy, &resolved, &a.ResolvedBy, &ackedUntil, &snoozed, &a.FalsePositive, &a.Reason,
 		&d.Key, &d.Version, &d.Name, &d.Description, &d.Category, &d.Severity, &d.Condition, &d.Threshold, &d.Operator, &d.RunbookURL, &d.Runbook,
-		&d.AutoResolve, &d.EscalationEnabled, &minutes, &d.Policy)
+		&d.AutoResolve, &d.EscalationEnabled, &minutes, &d.Policy, &a.Labels)
 	if err != nil {
 		return r, err
 	}

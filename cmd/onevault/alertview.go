@@ -16,7 +16,7 @@ import (
 
 // alertFields are what matchers can name.
 func alertFields() []string {
-	return []string{"id", "severity", "state", "target", "alert", "definition", "category", "level", "acked_by", "tenant"}
+	return []string{"id", "severity", "state", "target", "alert", "definition", "category", "level", "acked_by", "tenant", "labels"}
 }
 
 func alertField(l vault.ListedAlert, field string) string {
@@ -39,6 +39,8 @@ func alertField(l vault.ListedAlert, field string) string {
 		return strconv.Itoa(l.Level)
 	case "acked_by":
 		return l.AcknowledgedBy
+	case "labels":
+		return l.Labels.String()
 	}
 	return l.Tenant
 }
@@ -50,7 +52,7 @@ func alertColumns(now time.Time) []output.Column[vault.ListedAlert] {
 		{Name: "SEV", Cell: func(l row) output.Cell { return severityCell(l.Severity) }},
 		{Name: "STATE", Cell: stateOf},
 		{Name: "TARGET", Cell: func(l row) output.Cell { return output.Text(l.Target) }},
-		{Name: "ALERT", Cell: func(l row) output.Cell { return output.Text(l.Name) }},
+		{Name: "ALERT", Cell: func(l row) output.Cell { return output.Text(l.Title()) }},
 		{Name: "VALUE", Cell: func(l row) output.Cell { return output.Text(output.Number(l.Value, l.Unit)) }},
 		{Name: "THRESHOLD", Cell: func(l row) output.Cell { return output.Text(threshold(l)) }},
 		{Name: "AGE", Cell: func(l row) output.Cell { return output.Text(output.Age(now, l.TriggeredAt)) }},
@@ -163,7 +165,7 @@ func (a *app) showAlert(l vault.ListedAlert, told []vault.Told) error {
 	}
 	now := a.now()
 	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", l.ID, p.Paint(severityCell(l.Severity)), p.Paint(stateOf(l)),
-		output.Printable(l.Name), output.Printable(l.Target))
+		output.Printable(l.Title()), output.Printable(l.Target))
 	if err := p.Pairs(alertPairs(now, l)); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (a *app) explainAlert(ctx context.Context, id string) error {
 func (a *app) printAlertExplanation(l vault.ListedAlert, e vault.AlertExplanation) error {
 	p := a.printer()
 	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", l.ID, p.Paint(severityCell(l.Severity)), p.Paint(stateCell(l.State)),
-		output.Printable(l.Name), output.Printable(l.Target))
+		output.Printable(l.Title()), output.Printable(l.Target))
 	fmt.Fprintln(a.out, output.Printable(firedBecause(a.now(), l, e)))
 	if err := a.printComparisons(e.Verdict); err != nil {
 		return err

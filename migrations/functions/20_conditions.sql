@@ -203,7 +203,7 @@ BEGIN
                   AND s.measurement_timestamp <= p_at - p_lookback
                 ORDER BY s.measurement_timestamp DESC, s.load_date DESC
                 LIMIT 1) AS newest
-     WHERE c.metric_source = 'system_health'
+     WHERE c.metric_source = 'system_health' AND c.label_names = '{}'
        AND make_interval(secs => 2.5 * c.every_s) > p_lookback);
 END
 $$;
@@ -378,8 +378,10 @@ CREATE OR REPLACE FUNCTION monitoring.nearest_identifier(p_metric_source text, p
 COMMENT ON FUNCTION monitoring.nearest_identifier(text, text) IS
     'The known identifier that is most like a word, for error messages.';
 
+DROP FUNCTION IF EXISTS monitoring.check_condition(text, text, text, numeric);
+
 CREATE OR REPLACE FUNCTION monitoring.check_condition(
-    p_field text, p_condition text, p_metric_source text, p_threshold numeric) RETURNS void
+    p_field text, p_condition text, p_metric_source text, p_threshold numeric, p_alert_by text[] DEFAULT '{}') RETURNS void
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
@@ -387,7 +389,7 @@ DECLARE
 BEGIN
     FOREACH v_identifier IN ARRAY (monitoring.compile_condition(p_condition)).identifiers LOOP
         IF v_identifier ~ '\(' THEN
-            PERFORM monitoring.check_condition_call(p_field, p_condition, v_identifier);
+            PERFORM monitoring.check_condition_call(p_field, p_condition, v_identifier, p_alert_by);
         ELSIF v_identifier = 'threshold_value' THEN
             IF p_threshold IS NULL THEN
                 RAISE EXCEPTION '% "%" uses threshold_value, but threshold_value is NULL', p_field, p_condition
@@ -399,12 +401,14 @@ BEGIN
                 USING ERRCODE = '22023',
                       HINT = format('Did you mean "%s"? All names: SELECT identifier, description FROM monitoring.condition_identifier WHERE metric_source = %L.',
                                     monitoring.nearest_identifier(p_metric_source, v_identifier), p_metric_source);
+        ELSE
+            PERFORM monitoring.check_labels_named(p_field, p_condition, v_identifier, p_alert_by);
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION monitoring.check_condition(text, text, text, numeric) IS
-    'Raises 22023 when a condition is malformed or names a metric that its source does not offer.';
+COMMENT ON FUNCTION monitoring.check_condition(text, text, text, numeric, text[]) IS
+    'Raises 22023 when a condition is malformed, or names a metric that its source does not offer or that has other labels than alert_by.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_alert_definition() RETURNS trigger
     LANGUAGE plpgsql
@@ -425,10 +429,11 @@ BEGIN
     END IF;
     PERFORM monitoring.check_condition_sql(NEW.alert_name, NEW.metric_source, NEW.condition_sql, NEW.is_enabled,
         (SELECT h.tenant_hk FROM monitoring.alert_definition_h h WHERE h.alert_definition_hk = NEW.alert_definition_hk));
-    PERFORM monitoring.check_condition('condition_logic', NEW.condition_logic, NEW.metric_source, NEW.threshold_value);
+    PERFORM monitoring.check_condition('condition_logic', NEW.condition_logic, NEW.metric_source, NEW.threshold_value, NEW.alert_by);
     IF NEW.clear_condition_logic IS NOT NULL THEN
-        PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value);
+        PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value, NEW.alert_by);
     END IF;
+    PERFORM monitoring.check_alert_by(NEW.alert_name, NEW.metric_source, NEW.alert_by, NEW.condition_logic);
     PERFORM monitoring.check_no_circle(NEW.alert_definition_hk, NEW.alert_name, NEW.condition_logic, NEW.clear_condition_logic);
     -- A channel may be added later, so this warns and does not refuse.
     IF NEW.is_enabled AND NEW.load_end_date IS NULL AND NEW.record_source <> 'SETUP_SCRIPT'

@@ -22,8 +22,10 @@ CREATE OR REPLACE FUNCTION monitoring.metric_of(p_identifier text) RETURNS text
     $$;
 COMMENT ON FUNCTION monitoring.metric_of(text) IS 'The metric in whose unit an identifier of a condition is; NULL: it has another, or none.';
 
+DROP FUNCTION IF EXISTS monitoring.health_series(text, text, bytea, timestamptz, timestamptz);
+
 CREATE OR REPLACE FUNCTION monitoring.health_series(
-    p_metric text, p_target text, p_tenant_hk bytea, p_from timestamptz, p_to timestamptz)
+    p_metric text, p_target text, p_tenant_hk bytea, p_from timestamptz, p_to timestamptz, p_labels jsonb DEFAULT '{}')
     RETURNS TABLE (at timestamptz, value numeric, seconds numeric)
     LANGUAGE sql STABLE
     AS $$
@@ -31,22 +33,25 @@ CREATE OR REPLACE FUNCTION monitoring.health_series(
     SELECT s.measurement_timestamp, s.metric_value, s.measurement_interval_seconds::numeric
       FROM (SELECT k.hk
               FROM unnest(ARRAY[p_tenant_hk, NULL]) WITH ORDINALITY AS t (tenant_hk, o),
-                   LATERAL (SELECT util.hash_binary(util.bk(p_target, 'HEALTH', p_metric,
-                                       coalesce(left(encode(t.tenant_hk, 'hex'), 16), 'SYSTEM'))) AS hk) AS k
+                   LATERAL (SELECT util.hash_binary(monitoring.health_key(p_target, t.tenant_hk, p_metric, p_labels)) AS hk) AS k
              WHERE EXISTS (SELECT FROM monitoring.system_health_metric_s e
-                            WHERE e.health_metric_hk = k.hk AND e.load_end_date IS NULL
+                            WHERE e.health_metric_hk = k.hk
+                              -- Said so that only the key serves it, and no index over time: see label_series().
+                              AND coalesce(e.load_end_date, 'infinity') = 'infinity'
                               AND e.measurement_timestamp > p_from AND e.measurement_timestamp <= p_to)
              ORDER BY t.o
              LIMIT 1) AS hub
       JOIN monitoring.system_health_metric_s s ON s.health_metric_hk = hub.hk
-     WHERE s.load_end_date IS NULL AND s.metric_value IS NOT NULL
+     WHERE coalesce(s.load_end_date, 'infinity') = 'infinity' AND s.metric_value IS NOT NULL
        AND s.measurement_timestamp > p_from AND s.measurement_timestamp <= p_to
     $$;
-COMMENT ON FUNCTION monitoring.health_series(text, text, bytea, timestamptz, timestamptz) IS
-    'The values of a health metric of a target in (from, to], each with the seconds that it stands for.';
+COMMENT ON FUNCTION monitoring.health_series(text, text, bytea, timestamptz, timestamptz, jsonb) IS
+    'The values of one series of a health metric of a target in (from, to], each with the seconds that it stands for.';
+
+DROP FUNCTION IF EXISTS monitoring.forecast_of(text, text, bytea, interval, timestamptz);
 
 CREATE OR REPLACE FUNCTION monitoring.forecast_of(
-    p_metric text, p_target text, p_tenant_hk bytea, p_ahead interval, p_at timestamptz) RETURNS numeric
+    p_metric text, p_target text, p_tenant_hk bytea, p_ahead interval, p_at timestamptz, p_labels jsonb DEFAULT '{}') RETURNS numeric
     LANGUAGE sql STABLE
     AS $$
     -- From as much past as it looks ahead, an hour at least. Theil-Sen: the median of the slopes between
@@ -57,7 +62,7 @@ CREATE OR REPLACE FUNCTION monitoring.forecast_of(
     points AS (
         SELECT avg(extract(epoch FROM s.at - p_at))::float8 AS x, percentile_cont(0.5) WITHIN GROUP (ORDER BY s.value::float8) AS y,
                sum(s.seconds) AS seconds
-          FROM given g, monitoring.health_series(p_metric, p_target, p_tenant_hk, p_at - g.past, p_at) AS s
+          FROM given g, monitoring.health_series(p_metric, p_target, p_tenant_hk, p_at - g.past, p_at, p_labels) AS s
          GROUP BY width_bucket(extract(epoch FROM p_at - s.at), 0, extract(epoch FROM g.past), 60)
     ),
     slope AS (
@@ -69,10 +74,13 @@ CREATE OR REPLACE FUNCTION monitoring.forecast_of(
                             + min(s.per_s) * extract(epoch FROM p_ahead)::float8)::numeric, 4) END
       FROM points p, slope s, given g
     $$;
-COMMENT ON FUNCTION monitoring.forecast_of(text, text, bytea, interval, timestamptz) IS
+COMMENT ON FUNCTION monitoring.forecast_of(text, text, bytea, interval, timestamptz, jsonb) IS
     'What a health metric would be so much later if it went on as it went; NULL: less than half of the past that this takes was measured.';
 
-CREATE OR REPLACE FUNCTION monitoring.window_value(p_name text, p_target text, p_tenant_hk bytea, p_at timestamptz) RETURNS numeric
+DROP FUNCTION IF EXISTS monitoring.window_value(text, text, bytea, timestamptz);
+
+CREATE OR REPLACE FUNCTION monitoring.window_value(
+    p_name text, p_target text, p_tenant_hk bytea, p_at timestamptz, p_labels jsonb DEFAULT '{}') RETURNS numeric
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
@@ -83,14 +91,14 @@ BEGIN
     v_call := monitoring.condition_call(p_name);
     v_to := p_at - v_call.ago;
     IF v_call.function_name = 'forecast' THEN
-        RETURN monitoring.forecast_of(v_call.argument, p_target, p_tenant_hk, v_call.width, v_to);
+        RETURN monitoring.forecast_of(v_call.argument, p_target, p_tenant_hk, v_call.width, v_to, p_labels);
     END IF;
     SELECT count(*) AS samples, sum(s.seconds) AS seconds, avg(s.value) AS mean, min(s.value) AS low, max(s.value) AS high,
            stddev_samp(s.value) AS deviation,
            (array_agg(s.value ORDER BY s.at DESC))[1] - (array_agg(s.value ORDER BY s.at))[1] AS difference,
            extract(epoch FROM max(s.at) - min(s.at)) AS apart
       INTO v_found
-      FROM monitoring.health_series(v_call.argument, p_target, p_tenant_hk, v_to - v_call.width, v_to) AS s;
+      FROM monitoring.health_series(v_call.argument, p_target, p_tenant_hk, v_to - v_call.width, v_to, p_labels) AS s;
     -- A window of which less than half was measured is missing data, and not a smaller window.
     IF v_found.samples = 0 OR v_found.seconds < extract(epoch FROM v_call.width) / 2 THEN
         RETURN NULL;
@@ -104,8 +112,8 @@ BEGIN
                      WHEN 'rate' THEN v_found.difference / nullif(v_found.apart, 0) END, 4);
 END
 $$;
-COMMENT ON FUNCTION monitoring.window_value(text, text, bytea, timestamptz) IS
-    'What a call such as avg(replication_lag_s, 1h, 7d ago) amounts to at a moment: avg, min, max, stddev; delta (last less first), rate (delta a second), forecast. NULL: less than half of the window was measured.';
+COMMENT ON FUNCTION monitoring.window_value(text, text, bytea, timestamptz, jsonb) IS
+    'What a call such as avg(replication_lag_s, 1h, 7d ago) amounts to at a moment: avg, min, max, stddev; delta (last less first), rate (delta a second), forecast. p_labels: of which series. NULL: less than half of the window was measured.';
 
 CREATE OR REPLACE FUNCTION monitoring.firing_value(p_definition_key text, p_target text, p_tenant_hk bytea, p_at timestamptz) RETURNS numeric
     LANGUAGE sql STABLE
@@ -143,7 +151,9 @@ COMMENT ON FUNCTION monitoring.history_inputs(text[], text, bytea, timestamptz) 
 
 -- ---------------------------------------------------------------- what is refused at INSERT
 
-CREATE OR REPLACE FUNCTION monitoring.check_condition_call(p_field text, p_condition text, p_name text) RETURNS void
+DROP FUNCTION IF EXISTS monitoring.check_condition_call(text, text, text);
+
+CREATE OR REPLACE FUNCTION monitoring.check_condition_call(p_field text, p_condition text, p_name text, p_alert_by text[]) RETURNS void
     LANGUAGE plpgsql STABLE
     AS $$
 DECLARE
@@ -166,6 +176,7 @@ BEGIN
                   HINT = format('History is kept of the metrics of system_health. Did you mean "%s"?',
                                 monitoring.nearest_identifier('system_health', v_call.argument));
     END IF;
+    PERFORM monitoring.check_labels_named(p_field, p_condition, v_call.argument, p_alert_by);
     IF v_call.width = interval '0' OR v_call.width + v_call.ago > v_reach THEN
         RAISE EXCEPTION '% "%": % looks at %', p_field, p_condition, p_name,
                         CASE WHEN v_call.width = interval '0' THEN 'no time at all' ELSE 'more than ' || extract(day FROM v_reach) || ' days of the past' END
@@ -173,7 +184,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION monitoring.check_condition_call(text, text, text) IS
+COMMENT ON FUNCTION monitoring.check_condition_call(text, text, text, text[]) IS
     'Raises 22023 when a call of a condition names what is not there, or looks further back than history is kept.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_no_circle(p_definition_hk bytea, p_name text, p_condition text, p_clear text) RETURNS void

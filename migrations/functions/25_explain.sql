@@ -192,11 +192,10 @@ BEGIN
     END IF;
     SELECT s.* INTO v_first FROM monitoring.alert_instance_s s
      WHERE s.alert_instance_hk = p_alert_instance_hk ORDER BY s.load_date LIMIT 1;
-    SELECT e.* INTO v_look FROM monitoring.alert_evaluation_s e
-     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
-       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk
-       AND e.evaluated_at = v_first.triggered_timestamp AND e.load_end_date IS NULL
-       AND e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED')
+    SELECT e.* INTO v_look
+      FROM monitoring.looks_of(v_alert.alert_definition_hk, v_alert.target_name, v_alert.tenant_hk, v_alert.labels,
+               v_first.triggered_timestamp, v_first.triggered_timestamp) AS e
+     WHERE e.decision IN ('FIRED', 'SUPPRESSED', 'UNSUPPRESSED')
      LIMIT 1;
     SELECT d.* INTO v_version FROM monitoring.alert_definition_s d
      WHERE d.alert_definition_hk = v_alert.alert_definition_hk
@@ -247,7 +246,7 @@ BEGIN
         IF v_look.of_looks IS NOT NULL THEN
             -- The looks are still there: counted again they give what was recorded.
             SELECT l.true_looks, l.of_looks INTO v_counted
-              FROM monitoring.count_looks(v_version, v_alert.target_name, v_alert.tenant_hk, v_look.evaluated_at, v_look.result) AS l;
+              FROM monitoring.count_looks(v_version, v_alert.target_name, v_alert.tenant_hk, v_look.evaluated_at, v_look.result, v_alert.labels) AS l;
             IF v_counted.true_looks IS DISTINCT FROM v_look.true_looks OR v_counted.of_looks IS DISTINCT FROM v_look.of_looks THEN
                 v_wrong := v_wrong || format('recorded were %s true of %s looks, counted again they are %s of %s',
                                              v_look.true_looks, v_look.of_looks, v_counted.true_looks, v_counted.of_looks);
@@ -306,11 +305,9 @@ BEGIN
         IF reopened_at IS NOT NULL THEN
             -- Its last opening as well, under the version of that moment.
             SELECT e.result, e.evaluated_value, e.decision_reason, d.condition_logic, e.inputs INTO v_reopen
-              FROM monitoring.alert_evaluation_s e
+              FROM monitoring.looks_of(v_alert.alert_definition_hk, v_alert.target_name, v_alert.tenant_hk, v_alert.labels, reopened_at, reopened_at) AS e
               JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = e.alert_definition_hk AND d.load_date = e.definition_load_date
-             WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
-               AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk
-               AND e.evaluated_at = reopened_at AND e.decision = 'REOPENED' AND e.load_end_date IS NULL;
+             WHERE e.decision = 'REOPENED';
             IF FOUND THEN
                 reopened_reason := v_reopen.decision_reason;
                 v_again := monitoring.evaluate_condition(v_reopen.condition_logic, v_reopen.inputs);
@@ -327,21 +324,20 @@ BEGIN
            count(*) FILTER (WHERE e.result = 'NO_DATA'), count(*) FILTER (WHERE e.result = 'ERROR'),
            min(e.evaluated_at) FILTER (WHERE e.result = 'FALSE'), max(e.evaluated_at) FILTER (WHERE e.decision = 'RESOLVED' AND v_now.alert_status = 'RESOLVED')
       INTO looks, looks_true, looks_false, looks_no_data, looks_error, first_false_at, cleared_at
+      FROM monitoring.looks_of(v_alert.alert_definition_hk, v_alert.target_name, v_alert.tenant_hk, v_alert.labels,
+               v_first.triggered_timestamp, coalesce(v_now.resolved_timestamp, 'infinity')) AS e
+     WHERE e.evaluated_at > v_first.triggered_timestamp;
+    SELECT max(e.evaluated_at) INTO held_until
+      FROM monitoring.looks_of(v_alert.alert_definition_hk, v_alert.target_name, v_alert.tenant_hk, v_alert.labels,
+               v_first.triggered_timestamp, coalesce(first_false_at, 'infinity')) AS e
+     WHERE e.evaluated_at < coalesce(first_false_at, 'infinity') AND e.result = recorded_result;
+    SELECT max(e.evaluated_at) INTO last_evaluated_at
       FROM monitoring.alert_evaluation_s e
      WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
-       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
-       AND e.evaluated_at > v_first.triggered_timestamp
-       AND e.evaluated_at <= coalesce((SELECT s.resolved_timestamp FROM monitoring.alert_instance_s s
-                                        WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL), 'infinity');
-    SELECT max(e.evaluated_at) INTO held_until FROM monitoring.alert_evaluation_s e
-     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
-       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
-       AND e.evaluated_at >= v_first.triggered_timestamp AND e.evaluated_at < coalesce(first_false_at, 'infinity')
-       AND e.result = recorded_result;
-    SELECT e.* INTO v_look FROM monitoring.alert_evaluation_s e
-     WHERE e.alert_definition_hk = v_alert.alert_definition_hk AND e.target_name = v_alert.target_name
-       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL
-     ORDER BY e.evaluated_at DESC LIMIT 1;
+       AND e.tenant_hk IS NOT DISTINCT FROM v_alert.tenant_hk AND e.load_end_date IS NULL;
+    SELECT e.* INTO v_look
+      FROM monitoring.looks_of(v_alert.alert_definition_hk, v_alert.target_name, v_alert.tenant_hk, v_alert.labels,
+               last_evaluated_at, last_evaluated_at) AS e;
     last_evaluated_at := v_look.evaluated_at;
     last_result := v_look.result;
     last_value := v_look.evaluated_value;

@@ -131,16 +131,19 @@ COMMENT ON FUNCTION monitoring.find_alert(text) IS
 
 -- ---------------------------------------------------------------- changes of state
 
+DROP FUNCTION IF EXISTS monitoring.open_alert(text, bytea, bytea, text, text, timestamptz, numeric, jsonb, text, text, text);
+
 CREATE OR REPLACE FUNCTION monitoring.open_alert(
     p_alert_bk text, p_alert_definition_hk bytea, p_tenant_hk bytea, p_target text, p_status text,
-    p_at timestamptz, p_value numeric, p_details jsonb, p_urgency text, p_suppression_reason text, p_via text) RETURNS bytea
+    p_at timestamptz, p_value numeric, p_details jsonb, p_urgency text, p_suppression_reason text, p_via text,
+    p_labels jsonb DEFAULT '{}') RETURNS bytea
     LANGUAGE plpgsql
     AS $$
 DECLARE
     v_hk bytea := util.hash_binary(p_alert_bk);
 BEGIN
-    INSERT INTO monitoring.alert_instance_h (alert_instance_hk, alert_instance_bk, alert_definition_hk, tenant_hk, target_name)
-    VALUES (v_hk, p_alert_bk, p_alert_definition_hk, p_tenant_hk, p_target)
+    INSERT INTO monitoring.alert_instance_h (alert_instance_hk, alert_instance_bk, alert_definition_hk, tenant_hk, target_name, labels)
+    VALUES (v_hk, p_alert_bk, p_alert_definition_hk, p_tenant_hk, p_target, p_labels)
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN v_hk;  -- the same opening, written again by a retry
@@ -153,7 +156,7 @@ BEGIN
     RETURN v_hk;
 END
 $$;
-COMMENT ON FUNCTION monitoring.open_alert(text, bytea, bytea, text, text, timestamptz, numeric, jsonb, text, text, text) IS
+COMMENT ON FUNCTION monitoring.open_alert(text, bytea, bytea, text, text, timestamptz, numeric, jsonb, text, text, text, jsonb) IS
     'Writes the first version of an alert, OPEN or SUPPRESSED; writing it again does nothing.';
 
 CREATE OR REPLACE FUNCTION monitoring.lock_current_alert(p_alert_instance_hk bytea) RETURNS monitoring.alert_instance_s

@@ -1,33 +1,49 @@
 -- An alert that comes and goes: what fires again soon continues the alert that had just cleared, and what does
 -- so often is called flapping, told once, and kept open until it is stable.
 
+DROP FUNCTION IF EXISTS monitoring.openings_within(bytea, text, bytea, timestamptz, timestamptz);
+
 CREATE OR REPLACE FUNCTION monitoring.openings_within(
-    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_from timestamptz, p_until timestamptz) RETURNS integer
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_from timestamptz, p_until timestamptz, p_labels jsonb DEFAULT '{}') RETURNS integer
     LANGUAGE sql STABLE
     AS $$
-    -- Suppressed firings called nobody, so they do not count.
-    SELECT count(*)::integer
-      FROM monitoring.alert_evaluation_s e
-     WHERE e.alert_definition_hk = p_definition_hk
-       AND e.target_name = p_target
-       AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
-       AND e.evaluated_at > p_from AND e.evaluated_at < p_until
-       AND e.decision IN ('FIRED', 'UNSUPPRESSED', 'REOPENED')
-       AND e.load_end_date IS NULL
+    -- Suppressed firings called nobody, so they do not count. Of a definition that alerts by labels, the row of the look
+    -- itself tells what became of several.
+    SELECT CASE WHEN p_labels = '{}' THEN (
+               SELECT count(*)::integer
+                 FROM monitoring.alert_evaluation_s e
+                WHERE e.alert_definition_hk = p_definition_hk
+                  AND e.target_name = p_target
+                  AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+                  AND e.evaluated_at > p_from AND e.evaluated_at < p_until
+                  AND e.decision IN ('FIRED', 'UNSUPPRESSED', 'REOPENED')
+                  AND e.load_end_date IS NULL)
+           ELSE (
+               SELECT count(*)::integer
+                 FROM monitoring.alert_label_evaluation_s e
+                WHERE e.alert_definition_hk = p_definition_hk
+                  AND e.target_name = p_target
+                  AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+                  AND e.labels_id = monitoring.labels_id(p_labels)
+                  AND e.evaluated_at > p_from AND e.evaluated_at < p_until
+                  AND e.decision IN ('FIRED', 'UNSUPPRESSED', 'REOPENED')
+                  AND e.load_end_date IS NULL) END
     $$;
-COMMENT ON FUNCTION monitoring.openings_within(bytea, text, bytea, timestamptz, timestamptz) IS
-    'How often the evaluation of a definition called people on a target after p_from and before p_until.';
+COMMENT ON FUNCTION monitoring.openings_within(bytea, text, bytea, timestamptz, timestamptz, jsonb) IS
+    'How often the evaluation of a definition called people on a target, about a label set, after p_from and before p_until.';
+
+DROP FUNCTION IF EXISTS monitoring.flapping_reason(monitoring.alert_definition_s, text, bytea, timestamptz);
 
 CREATE OR REPLACE FUNCTION monitoring.flapping_reason(
-    p_definition monitoring.alert_definition_s, p_target text, p_tenant_hk bytea, p_at timestamptz) RETURNS text
+    p_definition monitoring.alert_definition_s, p_target text, p_tenant_hk bytea, p_at timestamptz, p_labels jsonb DEFAULT '{}') RETURNS text
     LANGUAGE sql STABLE
     AS $$
     SELECT format('opened %s times within %s minutes', n.openings, p_definition.flap_minutes)
       FROM (SELECT 1 + monitoring.openings_within(p_definition.alert_definition_hk, p_target, p_tenant_hk,
-                           p_at - make_interval(mins => p_definition.flap_minutes), p_at) AS openings) AS n
+                           p_at - make_interval(mins => p_definition.flap_minutes), p_at, p_labels) AS openings) AS n
      WHERE p_definition.flap_count > 0 AND n.openings >= p_definition.flap_count
     $$;
-COMMENT ON FUNCTION monitoring.flapping_reason(monitoring.alert_definition_s, text, bytea, timestamptz) IS
+COMMENT ON FUNCTION monitoring.flapping_reason(monitoring.alert_definition_s, text, bytea, timestamptz, jsonb) IS
     'Why an alert that opens at this moment is flapping; NULL: it is not.';
 
 CREATE OR REPLACE FUNCTION monitoring.opened_at(p_alert monitoring.alert_instance_s) RETURNS timestamptz
@@ -52,9 +68,11 @@ CREATE OR REPLACE FUNCTION monitoring.tell_opening(p_alert_instance_hk bytea, p_
 COMMENT ON FUNCTION monitoring.tell_opening(bytea, timestamptz) IS
     'Tells the workflow of an alert that it opened, or opened again, and whether it flaps.';
 
+DROP FUNCTION IF EXISTS monitoring.reopen_alert(monitoring.alert_definition_s, text, bytea, timestamptz, numeric, jsonb, text);
+
 CREATE OR REPLACE FUNCTION monitoring.reopen_alert(
     p_definition monitoring.alert_definition_s, p_target text, p_tenant_hk bytea, p_at timestamptz, p_value numeric, p_details jsonb,
-    p_flapping text) RETURNS text
+    p_flapping text, p_labels jsonb DEFAULT '{}') RETURNS text
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -71,6 +89,7 @@ BEGIN
      WHERE h.alert_definition_hk = p_definition.alert_definition_hk
        AND h.target_name = p_target
        AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND monitoring.labels_id(h.labels) = monitoring.labels_id(p_labels)
      ORDER BY greatest(s.triggered_timestamp, s.reopened_timestamp) DESC
      LIMIT 1;
     c := monitoring.lock_current_alert(v_hk);
@@ -111,8 +130,8 @@ BEGIN
                   to_char(v_ended AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), p_definition.reopen_minutes);
 END
 $$;
-COMMENT ON FUNCTION monitoring.reopen_alert(monitoring.alert_definition_s, text, bytea, timestamptz, numeric, jsonb, text) IS
-    'Opens again the alert of a group that cleared within reopen_minutes, and tells its workflow; returns why, or NULL when there is none. Somebody must answer it anew.';
+COMMENT ON FUNCTION monitoring.reopen_alert(monitoring.alert_definition_s, text, bytea, timestamptz, numeric, jsonb, text, jsonb) IS
+    'Opens again the alert of a group, or of a label set in it, that cleared within reopen_minutes, and tells its workflow; returns why, or NULL when there is none. Somebody must answer it anew.';
 
 CREATE OR REPLACE FUNCTION monitoring.mark_flapping(p_alert_instance_hk bytea, p_since timestamptz, p_reason text) RETURNS void
     LANGUAGE plpgsql
@@ -132,8 +151,120 @@ COMMENT ON FUNCTION monitoring.mark_flapping(bytea, timestamptz, text) IS
 
 -- ---------------------------------------------------------------- looks
 
+CREATE OR REPLACE FUNCTION monitoring.known_results(
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_labels jsonb, p_before timestamptz, p_limit integer)
+    RETURNS TABLE (result text)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    v_id    text := monitoring.labels_id(p_labels);
+    v_first timestamptz;
+BEGIN
+    IF p_labels = '{}' THEN
+        RETURN QUERY
+        SELECT e.result::text
+          FROM monitoring.alert_evaluation_s e
+         WHERE e.alert_definition_hk = p_definition_hk
+           AND e.target_name = p_target
+           AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+           AND e.evaluated_at < p_before AND e.evaluated_at > p_before - interval '8 days'
+           AND e.result IN ('TRUE', 'FALSE')
+           AND e.load_end_date IS NULL
+         ORDER BY e.evaluated_at DESC
+         LIMIT p_limit;
+        RETURN;
+    END IF;
+    -- Each look found of a label set what its newest row until then says.
+    SELECT min(x.evaluated_at) INTO v_first
+      FROM monitoring.alert_label_evaluation_s x
+     WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target AND x.labels_id = v_id
+       AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL;
+    RETURN QUERY
+    SELECT found.result::text
+      FROM monitoring.alert_evaluation_s e
+     CROSS JOIN LATERAL (
+               SELECT x.result
+                 FROM monitoring.alert_label_evaluation_s x
+                WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target AND x.labels_id = v_id
+                  AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL
+                  AND x.evaluated_at <= e.evaluated_at
+                ORDER BY x.evaluated_at DESC
+                LIMIT 1) AS found
+     WHERE e.alert_definition_hk = p_definition_hk
+       AND e.target_name = p_target
+       AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND e.evaluated_at < p_before AND e.evaluated_at > p_before - interval '8 days' AND e.evaluated_at >= v_first
+       AND found.result IN ('TRUE', 'FALSE')
+       AND e.load_end_date IS NULL
+     ORDER BY e.evaluated_at DESC
+     LIMIT p_limit;
+END
+$$;
+COMMENT ON FUNCTION monitoring.known_results(bytea, text, bytea, jsonb, timestamptz, integer) IS
+    'What the last looks before a moment that knew anything gave, TRUE or FALSE, the newest first; of a definition that alerts by labels about one label set.';
+
+CREATE OR REPLACE FUNCTION monitoring.looks_of(
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_labels jsonb, p_from timestamptz, p_to timestamptz)
+    RETURNS SETOF monitoring.alert_evaluation_s
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    v_id   text := monitoring.labels_id(p_labels);
+    e      monitoring.alert_evaluation_s;
+    v_set  monitoring.alert_label_evaluation_s;
+    v_next monitoring.alert_label_evaluation_s;
+    v_sets refcursor;  -- of no name: it may be asked several times in one statement
+BEGIN
+    IF p_labels <> '{}' THEN
+        OPEN v_sets FOR
+            SELECT x.*
+              FROM monitoring.alert_label_evaluation_s x
+             WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target AND x.labels_id = v_id
+               AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL AND x.evaluated_at <= p_to
+             ORDER BY x.evaluated_at;
+        FETCH v_sets INTO v_next;
+    END IF;
+    FOR e IN
+        SELECT x.*
+          FROM monitoring.alert_evaluation_s x
+         WHERE x.alert_definition_hk = p_definition_hk AND x.target_name = p_target
+           AND x.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND x.load_end_date IS NULL
+           AND x.evaluated_at >= p_from AND x.evaluated_at <= p_to
+         ORDER BY x.evaluated_at
+    LOOP
+        IF p_labels <> '{}' THEN
+            WHILE v_next.evaluated_at <= e.evaluated_at LOOP
+                v_set := v_next;
+                FETCH v_sets INTO v_next;
+            END LOOP;
+            CONTINUE WHEN v_set.evaluated_at IS NULL;  -- the label set was not known yet
+            e.definition_load_date := v_set.definition_load_date;
+            e.result := v_set.result;
+            e.result_since := v_set.result_since;
+            e.clear_since := v_set.clear_since;
+            e.evaluated_value := v_set.evaluated_value;
+            e.inputs := v_set.inputs;
+            e.reason := v_set.reason;
+            e.decision := v_set.decision;
+            e.true_looks := v_set.true_looks;
+            e.of_looks := v_set.of_looks;
+            e.decision_reason := v_set.decision_reason;
+        END IF;
+        RETURN NEXT e;
+    END LOOP;
+    IF v_sets IS NOT NULL THEN
+        CLOSE v_sets;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.looks_of(bytea, text, bytea, jsonb, timestamptz, timestamptz) IS
+    'The looks of a time, in its order, as rows of alert_evaluation_s. With a label set: each as it was about that one; the values are those of its last change.';
+
+DROP FUNCTION IF EXISTS monitoring.count_looks(monitoring.alert_definition_s, text, bytea, timestamptz, text);
+
 CREATE OR REPLACE FUNCTION monitoring.count_looks(
-    p_definition monitoring.alert_definition_s, p_target text, p_tenant_hk bytea, p_at timestamptz, p_result text,
+    p_definition monitoring.alert_definition_s, p_target text, p_tenant_hk bytea, p_at timestamptz, p_result text, p_labels jsonb DEFAULT '{}',
     OUT true_looks integer, OUT of_looks integer)
     LANGUAGE sql STABLE
     AS $$
@@ -141,17 +272,10 @@ CREATE OR REPLACE FUNCTION monitoring.count_looks(
     SELECT count(*) FILTER (WHERE known.result = 'TRUE')::integer, count(*)::integer
       FROM (SELECT p_result AS result WHERE p_result IN ('TRUE', 'FALSE')
             UNION ALL
-            (SELECT e.result
-               FROM monitoring.alert_evaluation_s e
-              WHERE e.alert_definition_hk = p_definition.alert_definition_hk
-                AND e.target_name = p_target
-                AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
-                AND e.evaluated_at < p_at AND e.evaluated_at > p_at - interval '8 days'
-                AND e.result IN ('TRUE', 'FALSE')
-                AND e.load_end_date IS NULL
-              ORDER BY e.evaluated_at DESC
-              LIMIT p_definition.of_looks - (p_result IN ('TRUE', 'FALSE'))::integer)) AS known
+            SELECT k.result
+              FROM monitoring.known_results(p_definition.alert_definition_hk, p_target, p_tenant_hk, p_labels, p_at,
+                       p_definition.of_looks - (p_result IN ('TRUE', 'FALSE'))::integer) AS k) AS known
     HAVING p_definition.of_looks > 1
     $$;
-COMMENT ON FUNCTION monitoring.count_looks(monitoring.alert_definition_s, text, bytea, timestamptz, text) IS
+COMMENT ON FUNCTION monitoring.count_looks(monitoring.alert_definition_s, text, bytea, timestamptz, text, jsonb) IS
     'Of the last of_looks looks that knew anything, the one at p_at with p_result included: how many were TRUE. NULLs where each look decides alone.';

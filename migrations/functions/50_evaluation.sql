@@ -8,7 +8,10 @@ CREATE OR REPLACE FUNCTION monitoring.alert_group_key(p_definition_bk text, p_ta
 COMMENT ON FUNCTION monitoring.alert_group_key(text, text, bytea) IS
     'The id of the workflow that carries the alerts of a definition on a target.';
 
-CREATE OR REPLACE FUNCTION monitoring.last_opening(p_definition_hk bytea, p_target text, p_tenant_hk bytea) RETURNS timestamptz
+DROP FUNCTION IF EXISTS monitoring.last_opening(bytea, text, bytea);
+
+CREATE OR REPLACE FUNCTION monitoring.last_opening(
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_labels jsonb DEFAULT '{}') RETURNS timestamptz
     LANGUAGE sql STABLE
     AS $$
     SELECT max(coalesce(s.changed_at, s.triggered_timestamp))
@@ -17,36 +20,53 @@ CREATE OR REPLACE FUNCTION monitoring.last_opening(p_definition_hk bytea, p_targ
      WHERE h.alert_definition_hk = p_definition_hk
        AND h.target_name = p_target
        AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND monitoring.labels_id(h.labels) = monitoring.labels_id(p_labels)
        AND s.alert_status = 'OPEN'
        -- One that somebody snoozed or gave back is OPEN as well, and was not opened by that.
        AND coalesce(s.changed_by, 'evaluator') = 'evaluator'
     $$;
-COMMENT ON FUNCTION monitoring.last_opening(bytea, text, bytea) IS
-    'When people were last called by a definition on a target; suppressed firings do not count.';
+COMMENT ON FUNCTION monitoring.last_opening(bytea, text, bytea, jsonb) IS
+    'When people were last called by a definition on a target, about a label set; suppressed firings do not count.';
+
+CREATE OR REPLACE FUNCTION monitoring.with_labels(p_alert_bk text, p_labels jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT p_alert_bk || '||' || left(util.bk(monitoring.label_key(p_labels)), greatest(16, 253 - length(p_alert_bk))) $$;
+COMMENT ON FUNCTION monitoring.with_labels(text, jsonb) IS 'The business key of an alert about a label set, from that of its target: with the hash of the labels and how they begin.';
+
+CREATE OR REPLACE FUNCTION monitoring.alert_key(
+    p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz, p_labels jsonb DEFAULT '{}') RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN p_labels = '{}' THEN k.bk ELSE monitoring.with_labels(k.bk, p_labels) END
+      FROM (SELECT util.bk('ALERT', p_target, p_definition_bk, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'),
+                           to_char(p_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS')) AS bk) AS k
+    $$;
+COMMENT ON FUNCTION monitoring.alert_key(text, text, bytea, timestamptz, jsonb) IS
+    'The business key of an alert: target, definition, tenant, the moment of its firing, and of a label set its hash and how it begins.';
 
 DROP FUNCTION IF EXISTS monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb);
+DROP FUNCTION IF EXISTS monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb, text);
 
 CREATE OR REPLACE FUNCTION monitoring.fire_alert(
     p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea,
-    p_at timestamptz, p_value numeric, p_details jsonb, p_flapping text) RETURNS text
+    p_at timestamptz, p_value numeric, p_details jsonb, p_flapping text, p_labels jsonb DEFAULT '{}') RETURNS text
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_last   timestamptz := monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk);
+    v_last   timestamptz := monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk, p_labels);
     v_window interval    := make_interval(mins => p_definition.suppression_window_minutes);
-    v_bk     text        := util.bk('ALERT', p_target, p_definition_bk, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'),
-                                    to_char(p_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'));
+    v_bk     text        := monitoring.alert_key(p_definition_bk, p_target, p_tenant_hk, p_at, p_labels);
     v_hk     bytea;
 BEGIN
     IF p_at < v_last + v_window THEN
         PERFORM monitoring.open_alert(v_bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, 'SUPPRESSED', p_at, p_value,
             p_details, p_definition.alert_severity,
             format('fired again within %s minutes of %s', p_definition.suppression_window_minutes,
-                   to_char(v_last AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')), 'evaluator');
+                   to_char(v_last AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')), 'evaluator', p_labels);
         RETURN 'SUPPRESSED';
     END IF;
     v_hk := monitoring.open_alert(v_bk, p_definition.alert_definition_hk, p_tenant_hk, p_target, 'OPEN', p_at, p_value,
-        p_details, p_definition.alert_severity, NULL, 'evaluator');
+        p_details, p_definition.alert_severity, NULL, 'evaluator', p_labels);
     IF p_flapping IS NOT NULL THEN
         PERFORM monitoring.mark_flapping(v_hk, p_at, p_flapping);
     END IF;
@@ -54,15 +74,16 @@ BEGIN
     RETURN 'FIRED';
 END
 $$;
-COMMENT ON FUNCTION monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb, text) IS
+COMMENT ON FUNCTION monitoring.fire_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, numeric, jsonb, text, jsonb) IS
     'Opens an alert and tells its workflow, or records it as SUPPRESSED within the suppression window. p_flapping: why it is called flapping; NULL: it is not.';
 
 DROP FUNCTION IF EXISTS monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, boolean, boolean, boolean, numeric, jsonb);
+DROP FUNCTION IF EXISTS monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, text, timestamptz, boolean, boolean, timestamptz, numeric, jsonb);
 
 CREATE OR REPLACE FUNCTION monitoring.decide_alert(
     p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz,
     p_result text, p_since timestamptz, p_fires boolean, p_pending boolean, p_clear_since timestamptz, p_value numeric, p_details jsonb,
-    OUT decision text, OUT reason text)
+    p_labels jsonb DEFAULT '{}', OUT decision text, OUT reason text)
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -80,6 +101,7 @@ BEGIN
      WHERE h.alert_definition_hk = p_definition.alert_definition_hk
        AND h.target_name = p_target
        AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+       AND monitoring.labels_id(h.labels) = monitoring.labels_id(p_labels)
        AND s.alert_status <> 'RESOLVED'
      ORDER BY s.triggered_timestamp DESC
      LIMIT 1;
@@ -91,10 +113,10 @@ BEGIN
             decision := CASE WHEN p_pending THEN 'PENDING' ELSE 'NONE' END;
             RETURN;
         END IF;
-        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at);
-        reason := monitoring.reopen_alert(p_definition, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping);
+        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at, p_labels);
+        reason := monitoring.reopen_alert(p_definition, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping, p_labels);
         decision := CASE WHEN reason IS NOT NULL THEN 'REOPENED'
-                         ELSE monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping) END;
+                         ELSE monitoring.fire_alert(p_definition, p_definition_bk, p_target, p_tenant_hk, p_at, p_value, p_details, v_flapping, p_labels) END;
         IF decision <> 'SUPPRESSED' THEN
             reason := concat_ws('; ', reason, 'flapping: ' || v_flapping);
         END IF;
@@ -137,10 +159,10 @@ BEGIN
     END IF;
 
     IF v_alert.alert_status = 'SUPPRESSED' AND p_fires
-       AND p_at >= monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk)
+       AND p_at >= monitoring.last_opening(p_definition.alert_definition_hk, p_target, p_tenant_hk, p_labels)
                    + make_interval(mins => p_definition.suppression_window_minutes) THEN
         PERFORM monitoring.change_alert_state(v_alert.alert_instance_hk, 'OPEN', p_at, 'evaluator', 'evaluator', NULL, NULL);
-        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at);
+        v_flapping := monitoring.flapping_reason(p_definition, p_target, p_tenant_hk, p_at, p_labels);
         IF v_flapping IS NOT NULL THEN
             PERFORM monitoring.mark_flapping(v_alert.alert_instance_hk, p_at, v_flapping);
             reason := 'flapping: ' || v_flapping;
@@ -150,8 +172,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, text, timestamptz, boolean, boolean, timestamptz, numeric, jsonb) IS
-    'Turns one evaluation into at most one change of the group''s alert; returns the decision, and why where the result alone does not say it. p_since: since when it gives this result; p_clear_since: since when the clear condition is met, NULL: it is not.';
+COMMENT ON FUNCTION monitoring.decide_alert(monitoring.alert_definition_s, text, text, bytea, timestamptz, text, timestamptz, boolean, boolean, timestamptz, numeric, jsonb, jsonb) IS
+    'Turns one evaluation into at most one change of the alert of the group, or of a label set in it; returns the decision, and why where the result alone does not say it. p_since: since when it gives this result; p_clear_since: since when the clear condition is met, NULL: it is not.';
 
 CREATE OR REPLACE FUNCTION monitoring.evaluate_definition(
     p_definition monitoring.alert_definition_s, p_definition_bk text, p_target text, p_tenant_hk bytea, p_at timestamptz,
@@ -262,12 +284,36 @@ CREATE OR REPLACE FUNCTION monitoring.version_in_force(
          WHERE h.alert_definition_hk = p_current.alert_definition_hk
            AND h.target_name = p_target
            AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+           AND h.labels = '{}'
            AND s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
          ORDER BY s.triggered_timestamp DESC
          LIMIT 1), p_current)
     $$;
 COMMENT ON FUNCTION monitoring.version_in_force(monitoring.alert_definition_s, text, bytea) IS
-    'The version of a definition by which a target is judged: that under which its open alert began, or without one the current.';
+    'The version of a definition by which a target is judged: that under which its open alert began, or without one the current. The alerts of label sets: versions_followed().';
+
+CREATE OR REPLACE FUNCTION monitoring.versions_followed(
+    p_definition_hk bytea, p_target text, p_tenant_hk bytea, p_but timestamptz) RETURNS SETOF monitoring.alert_definition_s
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT d.*
+      FROM monitoring.alert_definition_s d
+     WHERE d.alert_definition_hk = p_definition_hk
+       AND d.load_date IS DISTINCT FROM p_but
+       AND d.alert_by <> '{}'
+       AND EXISTS (SELECT
+                     FROM monitoring.alert_instance_h h
+                     JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+                    WHERE h.alert_definition_hk = p_definition_hk
+                      AND h.target_name = p_target
+                      AND h.tenant_hk IS NOT DISTINCT FROM p_tenant_hk
+                      AND h.labels <> '{}'
+                      AND s.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
+                      AND (s.trigger_details ->> 'definition_load_date')::timestamptz = d.load_date)
+     ORDER BY d.load_date
+    $$;
+COMMENT ON FUNCTION monitoring.versions_followed(bytea, text, bytea, timestamptz) IS
+    'The versions of a definition, but one, under which alerts of label sets are open: each is followed to its end under the version that it began with.';
 
 DROP FUNCTION IF EXISTS monitoring.evaluate_definitions(text, bytea, interval), monitoring.evaluate_definitions(text, bytea, interval, boolean);
 
@@ -284,6 +330,7 @@ DECLARE
     v_at     timestamptz;
     v_last   timestamptz;
     v_every  interval;
+    v_due    boolean;
     v_inputs jsonb;
     v_error  text;
     v_result record;
@@ -293,30 +340,40 @@ DECLARE
 BEGIN
     PERFORM monitoring.ensure_partitions_around(clock_timestamp());
     FOR d IN
-        SELECT h.alert_definition_bk, monitoring.version_in_force(s, p_target, p_tenant_hk) AS version
+        SELECT h.alert_definition_bk, r.version, r.follows,
+               row_number() OVER (PARTITION BY h.alert_definition_hk ORDER BY r.follows, (r.version).load_date) = 1 AS first
           FROM monitoring.alert_definition_s s
           JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
+         CROSS JOIN LATERAL (SELECT monitoring.version_in_force(s, p_target, p_tenant_hk) AS version) AS f
+         CROSS JOIN LATERAL (
+                   -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
+                   SELECT f.version, false AS follows
+                    WHERE s.is_enabled OR (f.version).load_date IS DISTINCT FROM s.load_date
+                   UNION ALL
+                   SELECT v, true
+                     FROM monitoring.versions_followed(s.alert_definition_hk, p_target, p_tenant_hk, (f.version).load_date) AS v) AS r
          WHERE s.load_end_date IS NULL AND s.metric_source NOT IN ('worker', 'external')
-           -- A definition that was disabled opens nothing any more; what it opened is followed to its end.
-           AND (s.is_enabled OR (monitoring.version_in_force(s, p_target, p_tenant_hk)).load_date IS DISTINCT FROM s.load_date)
            AND (h.tenant_hk = p_tenant_hk OR h.tenant_hk IS NULL AND NOT p_own_only)
            AND (p_target = 'local' OR s.metric_source <> ALL (v_of_vault))
            AND monitoring.sql_concerns(s.condition_sql, p_target)
            AND (p_sources IS NULL OR s.metric_source = ANY (p_sources))
          -- What rests on others is looked at after them, and so sees what they found in the same round.
-         ORDER BY s.metric_source = 'evaluation', s.condition_logic LIKE '%firing%', h.alert_definition_hk
+         ORDER BY s.metric_source = 'evaluation', s.condition_logic LIKE '%firing%', h.alert_definition_hk, r.follows, (r.version).load_date
     LOOP
-        -- One evaluator at a time per definition and target, always in the same order.
-        PERFORM pg_advisory_xact_lock(hashtextextended(
-            monitoring.alert_group_key(d.alert_definition_bk, p_target, p_tenant_hk), 0));
-        v_at := date_trunc('microseconds', clock_timestamp());
-        v_every := coalesce(p_every, make_interval(mins => (d.version).evaluation_frequency_minutes));
-        SELECT max(e.evaluated_at) INTO v_last
-          FROM monitoring.alert_evaluation_s e
-         WHERE e.alert_definition_hk = (d.version).alert_definition_hk AND e.target_name = p_target
-           AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND e.evaluated_at > v_at - interval '8 days';
-        -- A tenth of slack: a tick that comes a little early is still the next tick.
-        CONTINUE WHEN v_at < v_last + v_every * 0.9;
+        IF d.first THEN
+            -- One evaluator at a time per definition and target, always in the same order.
+            PERFORM pg_advisory_xact_lock(hashtextextended(
+                monitoring.alert_group_key(d.alert_definition_bk, p_target, p_tenant_hk), 0));
+            v_at := date_trunc('microseconds', clock_timestamp());
+            v_every := coalesce(p_every, make_interval(mins => (d.version).evaluation_frequency_minutes));
+            SELECT max(e.evaluated_at) INTO v_last
+              FROM monitoring.alert_evaluation_s e
+             WHERE e.alert_definition_hk = (d.version).alert_definition_hk AND e.target_name = p_target
+               AND e.tenant_hk IS NOT DISTINCT FROM p_tenant_hk AND e.evaluated_at > v_at - interval '8 days';
+            -- A tenth of slack: a tick that comes a little early is still the next tick.
+            v_due := (v_at < v_last + v_every * 0.9) IS NOT TRUE;
+        END IF;
+        CONTINUE WHEN NOT v_due;
 
         v_slot := concat_ws('/', (d.version).metric_source, (d.version).lookback_minutes,
                             CASE (d.version).metric_source WHEN 'sql' THEN d.alert_definition_bk END);
@@ -334,8 +391,15 @@ BEGIN
             v_cache := v_cache || jsonb_build_object(v_slot, jsonb_build_object('inputs', v_inputs, 'error', v_error));
         END IF;
 
-        v_result := monitoring.evaluate_definition(d.version, d.alert_definition_bk, p_target, p_tenant_hk, v_at,
-            v_cache -> v_slot -> 'inputs', v_cache -> v_slot ->> 'error');
+        IF (d.version).alert_by = '{}' THEN
+            v_result := monitoring.evaluate_definition(d.version, d.alert_definition_bk, p_target, p_tenant_hk, v_at,
+                v_cache -> v_slot -> 'inputs', v_cache -> v_slot ->> 'error');
+        ELSE
+            v_result := monitoring.evaluate_label_sets(d.version, d.alert_definition_bk, p_target, p_tenant_hk, v_at,
+                v_cache -> v_slot -> 'inputs', v_cache -> v_slot ->> 'error', d.follows, d.first);
+        END IF;
+        -- One look at a definition, whatever the number of versions that it followed.
+        CONTINUE WHEN NOT d.first;
         RETURN QUERY SELECT d.alert_definition_bk, (d.version).alert_name, (d.version).alert_severity,
                             v_result.result, v_result.evaluated_value, v_result.decision;
     END LOOP;

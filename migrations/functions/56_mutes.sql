@@ -114,7 +114,7 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.target
        jsonb_build_object(
            'definition', dh.alert_definition_bk, 'target', h.target_name, 'severity', coalesce(s.urgency_level, d.alert_severity),
            'category', d.alert_category, 'source', d.metric_source, 'tenant', encode(h.tenant_hk, 'hex'),
-           'labels', coalesce(to_jsonb(h) -> 'labels', '{}') || coalesce(s.trigger_details -> 'labels', '{}')) AS facts
+           'labels', h.labels || coalesce(s.trigger_details -> 'labels', '{}')) AS facts
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh ON dh.alert_definition_hk = h.alert_definition_hk

@@ -33,20 +33,6 @@ CREATE OR REPLACE FUNCTION monitoring.rate_status(p_value numeric, p_warning num
 COMMENT ON FUNCTION monitoring.rate_status(numeric, numeric, numeric, boolean) IS
     'NORMAL, WARNING, CRITICAL by the thresholds; UNKNOWN without a value.';
 
-CREATE OR REPLACE FUNCTION monitoring.health_key(p_target text, p_tenant_hk bytea, p_metric text, p_labels jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$
-    -- Without the category: where a query fails, its metrics come without theirs. Parts of a key are trimmed and
-    -- upper-cased, and a key has its length, so labels are told apart by their hash and readable by their beginning.
-    SELECT CASE WHEN p_labels IS NULL OR p_labels = '{}'
-                THEN util.bk(p_target, 'HEALTH', p_metric, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'))
-                ELSE util.bk(p_target, 'HEALTH', p_metric, coalesce(left(encode(p_tenant_hk, 'hex'), 16), 'SYSTEM'),
-                             left(encode(sha256(convert_to(p_labels::text, 'UTF8')), 'hex'), 16) || '#'
-                             || left((SELECT string_agg(l.value, ' ' ORDER BY l.key) FROM jsonb_each_text(p_labels) AS l), 30)) END
-    $$;
-COMMENT ON FUNCTION monitoring.health_key(text, bytea, text, jsonb) IS
-    'The business key of a series: of a metric of a target, and of its labels.';
-
 CREATE OR REPLACE FUNCTION monitoring.kept_evidence(p_evidence jsonb) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -282,7 +268,9 @@ COMMENT ON FUNCTION monitoring.collect_system_health_metrics(bytea) IS
 
 -- ---------------------------------------------------------------- metrics that people add
 
-CREATE OR REPLACE FUNCTION monitoring.definitions_naming(p_metric text) RETURNS text
+DROP FUNCTION IF EXISTS monitoring.definitions_naming(text);
+
+CREATE OR REPLACE FUNCTION monitoring.definitions_naming(p_metric text, p_labels text[]) RETURNS text
     LANGUAGE sql STABLE
     AS $$
     SELECT string_agg(h.alert_definition_bk, ', ' ORDER BY h.alert_definition_bk)
@@ -290,8 +278,14 @@ CREATE OR REPLACE FUNCTION monitoring.definitions_naming(p_metric text) RETURNS 
       JOIN monitoring.alert_definition_h h USING (alert_definition_hk)
      WHERE s.load_end_date IS NULL AND s.is_enabled AND s.metric_source = 'system_health'
        AND (s.condition_logic ~ ('\m' || p_metric || '\M') OR s.clear_condition_logic ~ ('\m' || p_metric || '\M'))
+       AND (p_labels IS NULL
+            OR p_labels <> '{}' AND (s.alert_by = '{}' OR NOT s.alert_by <@ p_labels)
+            OR p_labels = '{}' AND s.alert_by <> '{}'
+               AND EXISTS (SELECT FROM monitoring.condition_identifier c
+                            WHERE c.metric_source = 'system_health' AND c.identifier = p_metric AND c.label_names <> '{}'))
     $$;
-COMMENT ON FUNCTION monitoring.definitions_naming(text) IS 'The enabled definitions whose conditions name a health metric, as a list; NULL: none.';
+COMMENT ON FUNCTION monitoring.definitions_naming(text, text[]) IS
+    'The enabled definitions whose conditions name a health metric and could not be evaluated if it had these labels (NULL: if it were not there), as a list; NULL: none.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_metric_definition() RETURNS trigger
     LANGUAGE plpgsql
@@ -326,11 +320,11 @@ BEGIN
         RAISE EXCEPTION 'definition_text of metric "%" is no file that defines it', NEW.metric_name
             USING ERRCODE = '22023', HINT = format('Begin it with `-- metric %s [UNIT] CATEGORY: description`, and write one SELECT below the header; or call monitoring.apply_metric().', NEW.metric_name);
     END IF;
-    v_naming := monitoring.definitions_naming(NEW.metric_name);
-    IF v_naming IS NOT NULL AND (NOT NEW.is_enabled OR NEW.label_names <> '{}') THEN
+    v_naming := monitoring.definitions_naming(NEW.metric_name, CASE WHEN NEW.is_enabled THEN NEW.label_names END);
+    IF v_naming IS NOT NULL THEN
         RAISE EXCEPTION 'metric "%" is named by the alert definition %', NEW.metric_name, v_naming
             USING ERRCODE = '55000',
-                  HINT = CASE WHEN NEW.is_enabled THEN 'A condition reads metrics without labels: change or disable the definition first.'
+                  HINT = CASE WHEN NEW.is_enabled THEN 'With these labels its condition could not be evaluated as alert_by says: change or disable the definition first.'
                               ELSE 'Change or disable the definition first: without the metric it could not be evaluated.' END;
     END IF;
     RETURN NEW;
@@ -349,15 +343,15 @@ CREATE OR REPLACE FUNCTION monitoring.offer_metric_to_conditions() RETURNS trigg
 BEGIN
     IF NEW.load_end_date IS NULL THEN
         DELETE FROM monitoring.condition_identifier WHERE metric_source = 'system_health' AND identifier = NEW.metric_name;
-        INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit, every_s)
-        SELECT 'system_health', NEW.metric_name, NEW.metric_description, NEW.metric_unit, nullif(NEW.every_s, 0)
-         WHERE NEW.is_enabled AND NEW.label_names = '{}';
+        INSERT INTO monitoring.condition_identifier (metric_source, identifier, description, unit, every_s, label_names)
+        SELECT 'system_health', NEW.metric_name, NEW.metric_description, NEW.metric_unit, nullif(NEW.every_s, 0), NEW.label_names
+         WHERE NEW.is_enabled;
     END IF;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION monitoring.offer_metric_to_conditions() IS
-    'Trigger of metric_definition_s: lets conditions name a metric that has no labels, for as long as it is measured.';
+    'Trigger of metric_definition_s: lets conditions name a metric for as long as it is measured.';
 CREATE OR REPLACE TRIGGER t70_offer_metric_to_conditions AFTER INSERT ON monitoring.metric_definition_s
     FOR EACH ROW EXECUTE FUNCTION monitoring.offer_metric_to_conditions();
 

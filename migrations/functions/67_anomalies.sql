@@ -29,7 +29,7 @@ BEGIN
     IF NEW.config_type <> 'ANOMALY' OR NEW.load_end_date IS NOT NULL THEN
         RETURN NEW;  -- not ours, or a version that is history already
     END IF;
-    IF NOT EXISTS (SELECT FROM monitoring.condition_identifier WHERE metric_source = 'system_health' AND identifier = NEW.config_name) THEN
+    IF NOT EXISTS (SELECT FROM monitoring.condition_identifier WHERE metric_source = 'system_health' AND identifier = NEW.config_name AND label_names = '{}') THEN
         RAISE EXCEPTION 'config_name is %: no health metric is called so', coalesce(quote_literal(NEW.config_name), 'NULL')
             USING ERRCODE = '22023',
                   HINT = format('Did you mean "%s"? All names: SELECT identifier, description FROM monitoring.condition_identifier WHERE metric_source = ''system_health''.',

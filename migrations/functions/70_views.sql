@@ -49,7 +49,8 @@ SELECT h.alert_instance_bk, d.alert_name, d.alert_category, s.alert_status, s.ur
        CASE WHEN s.alert_status IN ('OPEN', 'ESCALATED') AND CURRENT_TIMESTAMP - s.triggered_timestamp > INTERVAL '1 hour' THEN 'OVERDUE'
             WHEN s.alert_status = 'ACKNOWLEDGED' AND CURRENT_TIMESTAMP - s.acknowledged_timestamp > INTERVAL '4 hours' THEN 'STALE'
             ELSE 'NORMAL' END AS alert_health,
-       h.target_name, monitoring.alert_short_id(h.alert_instance_hk) AS short_id, s.escalation_level
+       h.target_name, monitoring.alert_short_id(h.alert_instance_hk) AS short_id, s.escalation_level,
+       monitoring.label_text(nullif(h.labels, '{}')) AS label_set
   FROM monitoring.alert_instance_s s
   JOIN monitoring.alert_instance_h h USING (alert_instance_hk)
   JOIN monitoring.alert_definition_s d ON d.alert_definition_hk = h.alert_definition_hk AND d.load_end_date IS NULL
@@ -68,7 +69,8 @@ SELECT h.alert_instance_hk, h.alert_instance_bk, monitoring.alert_short_id(h.ale
        monitoring.alert_group_key(dh.alert_definition_bk, h.target_name, h.tenant_hk) AS workflow_id,
        d.runbook, s.reopened_count, s.reopened_timestamp, s.flapping_since, s.flapping_reason,
        s.acknowledged_until, s.snoozed_until, s.false_positive,
-       monitoring.escalation_policy_of(d.whole, coalesce(s.reopened_timestamp, s.triggered_timestamp)) AS policy
+       monitoring.escalation_policy_of(d.whole, coalesce(s.reopened_timestamp, s.triggered_timestamp)) AS policy,
+       h.labels
   FROM monitoring.alert_instance_h h
   JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
   JOIN monitoring.alert_definition_h dh USING (alert_definition_hk)

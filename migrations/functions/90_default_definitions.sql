@@ -92,8 +92,8 @@ WITH defaults (definition_key, alert_name, alert_description,
          'PERFORMANCE', 'CRITICAL', 'system_health', 'xid_age_pct > threshold_value || mxid_age_pct > threshold_value', 'xid_age_pct < threshold_value - 5 && mxid_age_pct < threshold_value - 5', 75, '>',
          15, 0, 0, 120, true, 15, 'NO_DATA', 15,
          'Wraparound is near: the server will refuse writes to save its data. Look: age(datfrozenxid) per database, the oldest relfrozenxid, pg_prepared_xacts, pg_replication_slots, the oldest backend_xmin. Do: remove the holder now, VACUUM (FREEZE, INDEX_CLEANUP off) the oldest tables one by one, postpone bulk writes.'),
-        ('PG_AUTOVACUUM_BEHIND', 'Autovacuum Behind', 'The oldest database is 10 % past autovacuum_freeze_max_age',
-         'PERFORMANCE', 'HIGH', 'system_health', 'xid_age_of_freeze_max_pct > threshold_value', 'xid_age_of_freeze_max_pct < 100', 110, '>',
+        ('PG_AUTOVACUUM_BEHIND', 'Autovacuum Behind', 'A database is 10 % past autovacuum_freeze_max_age',
+         'PERFORMANCE', 'HIGH', 'system_health', 'database_xid_age_pct > threshold_value', 'database_xid_age_pct < 100', 110, '>',
          60, 0, 0, 720, true, NULL, 'NO_DATA', 15,
          'Autovacuum should have frozen this database already and does not get through. Look: pg_stat_progress_vacuum, pg_stat_all_tables.last_autovacuum, who holds locks on the oldest tables, an old xmin. Do: end what blocks it, VACUUM the oldest tables by hand, give autovacuum more cost limit or workers.'),
         ('PG_DEAD_TUPLES', 'Table Dominated By Dead Rows', 'A table with over 10,000 dead rows consists of them by more than a fifth',
@@ -149,8 +149,8 @@ WITH defaults (definition_key, alert_name, alert_description,
          5, 10, 0, 120, true, NULL, 'NO_DATA', 15,
          'WAL is kept that should be gone; when its disk is full the server stops. Look: failing archiving, inactive slots (restart_lsn), wal_keep_size, max_wal_size, a bulk load under way. Do: repair archiving, drop the dead slot; with a larger max_wal_size raise the threshold. Never delete files of pg_wal by hand.'),
         ('PG_SLOT_INACTIVE', 'Inactive Replication Slot', 'A slot without a consumer retains over 1 GB of WAL',
-         'PERFORMANCE', 'HIGH', 'system_health', 'inactive_slot_retained_wal_bytes > threshold_value', NULL, 1073741824, '>',
-         5, 30, 0, 240, true, 60, 'NO_DATA', 15,
+         'PERFORMANCE', 'HIGH', 'system_health', 'slot_active == 0 && slot_retained_bytes > threshold_value', NULL, 1073741824, '>',
+         5, 30, 0, 240, true, 60, 'OK', 15,
          'Nobody reads a slot and it keeps all WAL since: the disk fills until somebody comes. Look: pg_replication_slots WHERE NOT active: whose is it, is that replica or subscriber still wanted? Do: bring its consumer back, or pg_drop_replication_slot it; bound the damage with max_slot_wal_keep_size.'),
         ('PG_SLOT_LOST', 'Replication Slot Losing WAL', 'A replication slot loses the WAL its consumer needs',
          'PERFORMANCE', 'CRITICAL', 'system_health', 'slots_losing_wal > threshold_value', NULL, 0, '>',
@@ -225,6 +225,11 @@ WITH defaults (definition_key, alert_name, alert_description,
          5, 0, 30, 720, true, NULL, 'KEEP', 15,
          'Several figures left their usual range together, which chance seldom does: load, plans or storage changed. Look: `onevault anomaly list`: what began first? Statements and locks of that time, deployments, the host. Do: treat what began first; if the new state is wanted, acknowledge: it is learned within a day and a half.')
 ),
+-- Those that alert by labels. A slot or a database that is gone is over the line no more; without any slot there is nothing to say.
+by_labels (definition_key, alert_by) AS (
+    VALUES ('PG_SLOT_INACTIVE', ARRAY['slot']),
+           ('PG_AUTOVACUUM_BEHIND', ARRAY['database'])
+),
 new_hubs AS (
     INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk, record_source)
     SELECT util.hash_binary(d.definition_key), d.definition_key, 'SETUP_SCRIPT' FROM defaults d
@@ -235,13 +240,15 @@ INSERT INTO monitoring.alert_definition_s (
     alert_definition_hk, hash_diff, alert_name, alert_description, alert_category, alert_severity, metric_source, condition_logic,
     clear_condition_logic, threshold_value, threshold_operator, evaluation_frequency_minutes, pending_minutes, clear_minutes,
     suppression_window_minutes, auto_resolve, escalation_enabled, escalation_delay_minutes, no_data_state, no_data_minutes, runbook,
-    created_by, last_modified_by, record_source)
+    alert_by, created_by, last_modified_by, record_source)
 SELECT util.hash_binary(d.definition_key), '\x', d.alert_name, d.alert_description, d.alert_category, d.alert_severity, d.metric_source, d.condition_logic,
        d.clear_condition_logic, d.threshold_value, d.threshold_operator, d.evaluation_frequency_minutes, d.pending_minutes, d.clear_minutes,
        d.suppression_window_minutes, d.auto_resolve, d.escalates_after IS NOT NULL, coalesce(d.escalates_after, 30), d.no_data_state, d.no_data_minutes, d.runbook,
+       coalesce(b.alert_by, '{}'),
        -- Another role that brings the same text is no change.
        coalesce(c.created_by, SESSION_USER), coalesce(c.last_modified_by, SESSION_USER), 'SETUP_SCRIPT'
   FROM defaults d
+  LEFT JOIN by_labels b USING (definition_key)
   LEFT JOIN monitoring.alert_definition_s c ON c.alert_definition_hk = util.hash_binary(d.definition_key) AND c.load_end_date IS NULL
  WHERE c.record_source = 'SETUP_SCRIPT'
     OR util.hash_binary(d.definition_key) IN (SELECT n.alert_definition_hk FROM new_hubs n);

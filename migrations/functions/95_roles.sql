@@ -44,6 +44,7 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "inbound_receipt": "INSERT, UPDATE, DELETE",
         "health_query_run": "INSERT, UPDATE",
         "sql_value": "INSERT, UPDATE",
+        "alert_label_state": "INSERT, UPDATE, DELETE",
         "statement_series": "INSERT, UPDATE, DELETE",
         "statement_baseline": "INSERT, UPDATE, DELETE",
         "table_baseline": "INSERT, UPDATE, DELETE",

@@ -412,6 +412,7 @@ BEGIN
         ('active_alerts_dashboard', 'age_minutes', 'Minutes since it fired.'),
         ('active_alerts_dashboard', 'alert_health', 'OVERDUE: unanswered for an hour. STALE: taken, and open for 4 hours since. NORMAL otherwise.'),
         ('active_alerts_dashboard', 'short_id', 'What people type: A-7F3K.'),
+        ('active_alerts_dashboard', 'label_set', 'Which label set of the target it is about, such as slot=archive; NULL: about the target.'),
         ('alert_current', 'policy', 'The escalation policy that stood when it fired, as its workflow carries it; NULL: everybody again after each escalation_delay_minutes.'),
         ('alert_current', 'acknowledged_until', 'The acknowledgement ends by itself then; NULL: it does not.'),
         ('alert_current', 'snoozed_until', 'Nobody is paged before then; NULL: not snoozed.'),

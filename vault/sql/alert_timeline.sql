@@ -1,7 +1,7 @@
 -- The life of one alert in the order in which it happened: every version of its state, every version of
 -- its notifications, and the evaluations that decided about it. $1: the alert's hash key.
 WITH the_alert AS (
-    SELECT h.alert_instance_hk, h.alert_definition_hk, h.tenant_hk, h.target_name, s.triggered_timestamp, s.resolved_timestamp
+    SELECT h.alert_instance_hk, h.alert_definition_hk, h.tenant_hk, h.target_name, h.labels, s.triggered_timestamp, s.resolved_timestamp
       FROM monitoring.alert_instance_h h
       JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
      WHERE h.alert_instance_hk = $1
@@ -12,13 +12,8 @@ SELECT e.evaluated_at AS at, e.load_date AS recorded_at, 'EVALUATION' AS kind, 0
        '' AS event, '' AS channel_key, '' AS channel_type, '' AS recipient,
        0 AS attempt, '' AS class, '' AS proof, '' AS external_id, 0 AS duration_ms, false AS possible_duplicate, 0 AS messages
   FROM the_alert a
-  JOIN monitoring.alert_evaluation_s e
-    ON e.alert_definition_hk = a.alert_definition_hk
-   AND e.target_name = a.target_name
-   AND e.tenant_hk IS NOT DISTINCT FROM a.tenant_hk
-   AND e.evaluated_at >= a.triggered_timestamp
-   AND (a.resolved_timestamp IS NULL OR e.evaluated_at <= a.resolved_timestamp)
-   AND e.load_end_date IS NULL
+ CROSS JOIN LATERAL monitoring.looks_of(a.alert_definition_hk, a.target_name, a.tenant_hk, a.labels,
+                a.triggered_timestamp, coalesce(a.resolved_timestamp, 'infinity')) AS e
  WHERE e.decision NOT IN ('NONE', 'PENDING', 'HOLDING')
 UNION ALL
 SELECT -- A version that only counts messages has the changed_at of the one before.

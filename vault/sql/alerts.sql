@@ -19,7 +19,7 @@ WITH states AS NOT MATERIALIZED (
      WHERE $5::timestamptz IS NOT NULL
 ),
 chosen AS MATERIALIZED (
-    SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.tenant_hk, h.target_name,
+    SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.tenant_hk, h.target_name, h.labels,
            s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via,
            s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
@@ -81,7 +81,8 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        CASE WHEN c.alert_status <> 'RESOLVED' THEN c.flapping_since END, CASE WHEN c.alert_status <> 'RESOLVED' THEN coalesce(c.flapping_reason, '') ELSE '' END,
        c.acknowledged_until, c.snoozed_until, coalesce(c.false_positive, false), coalesce(c.changed_by, ''), coalesce(c.change_notes, ''),
        CASE WHEN c.alert_status IN ('OPEN', 'ESCALATED') AND EXISTS (SELECT FROM monitoring.escalation_policy_h)
-            THEN monitoring.escalation_policy_of(v.whole, coalesce(c.reopened_timestamp, c.triggered_timestamp)) END
+            THEN monitoring.escalation_policy_of(v.whole, coalesce(c.reopened_timestamp, c.triggered_timestamp)) END,
+       nullif(c.labels, '{}')
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under
  ORDER BY CASE WHEN $1 THEN 0 ELSE array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], coalesce(c.urgency_level, v.alert_severity)::text) END,

@@ -14,7 +14,7 @@ SELECT h.alert_definition_bk, d.alert_name, coalesce(d.alert_description, ''), d
            AND i.alert_status IN ('OPEN', 'ACKNOWLEDGED', 'ESCALATED')
            AND (i.trigger_details ->> 'definition_load_date')::timestamptz = d.load_date),
        d.fire_looks, d.of_looks, d.min_open_minutes, d.reopen_minutes, d.flap_count, d.flap_minutes,
-       coalesce(d.escalation_policy, ''), coalesce(d.condition_sql, '')
+       coalesce(d.escalation_policy, ''), coalesce(d.condition_sql, ''), d.alert_by
   FROM monitoring.alert_definition_h h
   JOIN monitoring.alert_definition_s d USING (alert_definition_hk)
  WHERE (cardinality(coalesce($1::text[], '{}')) = 0 OR h.alert_definition_bk = ANY ($1))

@@ -2,6 +2,7 @@
 -- share is found once for all of them: they may be thousands.
 , alerts AS MATERIALIZED (
     SELECT w.outbox_id, w.kind, w.payload, h.alert_instance_hk, h.alert_instance_bk, h.target_name, h.tenant_hk, h.alert_definition_hk,
+           nullif(h.labels, '{}') AS labels,
            s.alert_status, s.escalation_level, s.trigger_value, s.triggered_timestamp, s.acknowledged_timestamp, s.acknowledged_by,
            s.resolved_timestamp, s.resolved_by, s.acknowledged_until, s.snoozed_until, coalesce(s.false_positive, false) AS false_positive,
            coalesce(s.reopened_timestamp, s.triggered_timestamp) AS opened_at, s.trigger_details ->> 'reason' AS reason,
@@ -41,7 +42,7 @@ SELECT a.outbox_id, a.kind, a.payload,
        a.acknowledged_until, a.snoozed_until, a.false_positive, coalesce(a.reason, ''),
        v.alert_definition_bk, v.load_date, v.alert_name, coalesce(v.alert_description, ''), v.alert_category, v.alert_severity,
        v.condition_logic, v.threshold_value::float8, coalesce(v.threshold_operator, ''), coalesce(v.runbook_url, ''), coalesce(v.runbook, ''),
-       v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes, p.policy
+       v.auto_resolve, v.escalation_enabled, v.escalation_delay_minutes, p.policy, a.labels
   FROM alerts a
   JOIN versions v ON v.alert_definition_hk = a.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM a.fired_under
   LEFT JOIN policies p ON p.alert_definition_hk = a.alert_definition_hk AND p.fired_under IS NOT DISTINCT FROM a.fired_under

@@ -63,6 +63,8 @@ var fields = []field{
 	minutes("reopen", "How long after its condition cleared a new firing continues the same alert", 0, 0, func(d *spec) *int { return &d.ReopenMinutes }),
 	count("flap_count", "With which opening within flap_window the alert is called flapping: told once, and open until it is stable; 0: never", 0, 100, 4, func(d *spec) *int { return &d.FlapCount }),
 	minutes("flap_window", "In how long flap_count openings are counted, and how long a flapping alert must be stable", 1, 30, func(d *spec) *int { return &d.FlapMinutes }),
+	list("alert_by", "The labels by which it alerts: each set of their values, such as each slot, that is over the line has an alert of its own; without it one alert for the target", "[slot]",
+		func(d *spec) *[]string { return &d.AlertBy }),
 	yesNo("auto_resolve", "Whether the cleared condition ends the alert, or a person must", false, func(d *spec) *bool { return &d.AutoResolve }),
 	minutes("escalate_after", "After how long without an answer everybody is told again; without it never", 1, 0, func(d *spec) *int { return &d.EscalateMinutes }),
 	text("policy", "The escalation policy that it follows; without it the default of its severity, or without one escalate_after", "ONCALL", false, func(d *spec) *string { return &d.Policy }),
@@ -316,37 +318,43 @@ func span(minutes int) string {
 }
 
 func channels() field {
+	return list("channels", "Only these channels, or channels of these types, hear it; without it every channel whose filters match", "[EMAIL, ONCALL_SLACK]",
+		func(d *spec) *[]string { return &d.Channels })
+}
+
+// list is a list of texts, each once.
+func list(name, about, example string, of func(*spec) *[]string) field {
 	return field{
-		name: "channels", about: "Only these channels, or channels of these types, hear it; without it every channel whose filters match", example: "[EMAIL, ONCALL_SLACK]",
+		name: name, about: about, example: example,
 		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "uniqueItems": true},
 		read: func(node *yaml.Node, d *spec) (string, error) {
-			const remedy = "write a list: [EMAIL, ONCALL_SLACK]"
+			remedy := "write a list: " + example
 			if node.Kind != yaml.SequenceNode {
 				return remedy, fmt.Errorf("is %s", yamlfile.Kind(node))
 			}
-			d.Channels = nil
+			*of(d) = nil
 			for _, item := range node.Content {
 				value, err := scalar(yamlfile.Resolve(item))
 				if err != nil {
 					return remedy, fmt.Errorf("holds what %w", err)
 				}
-				if slices.Contains(d.Channels, value) {
+				if slices.Contains(*of(d), value) {
 					return "take one of them out", fmt.Errorf("holds %q twice", value)
 				}
-				d.Channels = append(d.Channels, value)
+				*of(d) = append(*of(d), value)
 			}
 			return "", nil
 		},
 		write: func(d spec) *yaml.Node {
-			if len(d.Channels) == 0 {
+			if len(*of(&d)) == 0 {
 				return nil
 			}
 			node := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-			for _, c := range d.Channels {
+			for _, c := range *of(&d) {
 				node.Content = append(node.Content, textNode(c))
 			}
 			return node
 		},
-		show: func(d spec) string { return strings.Join(d.Channels, ", ") },
+		show: func(d spec) string { return strings.Join(*of(&d), ", ") },
 	}
 }
