@@ -19,7 +19,7 @@ SELECT 0::bigint, 'FIRED', jsonb_build_object('at', a.triggered_timestamp),
                   WHERE s.alert_instance_hk = a.alert_instance_hk AND s.load_end_date IS NULL), ''),
        a.alert_definition_bk, a.definition_load_date, a.alert_name, coalesce(a.alert_description, ''), a.alert_category, a.alert_severity,
        a.condition_logic, a.threshold_value::float8, coalesce(a.threshold_operator, ''), coalesce(a.runbook_url, ''), coalesce(a.runbook, ''),
-       a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes, a.policy
+       a.auto_resolve, a.escalation_enabled, a.escalation_delay_minutes, a.policy, nullif(a.labels, '{}')
   FROM monitoring.mutes_of(ARRAY(SELECT c.alert_instance_bk::text FROM chosen c)) AS m
   JOIN chosen c ON c.alert_instance_bk = m.alert_key
   JOIN monitoring.alert_current a ON a.alert_instance_hk = c.alert_instance_hk
