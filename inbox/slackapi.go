@@ -401,7 +401,12 @@ func (ws *slackWorkspace) page(found []slackPost, form url.Values) slackAnswer {
 }
 
 // writeJSON answers 200 with JSON.
-func writeJSON(w http.ResponseWriter, answer any) {
+func writeJSON(w http.ResponseWriter, answer slackAnswer) {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(answer) // a client that left early is no concern of the inbox
+	_, _ = w.Write(body) // a client that left early is no concern of the inbox
 }

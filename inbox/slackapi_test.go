@@ -156,7 +156,7 @@ func TestSlackAPI_FailsAsPlanned(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := url.Values{"token": {devToken}, "channel": {"#alerts"}, "text": {"lost answer"}}
-	if resp, err := http.PostForm(s.HTTPURL()+"/slack/api/chat.postMessage", form); err == nil { //nolint:noctx // it is cut
+	if resp, err := http.PostForm(s.HTTPURL()+"/slack/api/chat.postMessage", form); err == nil {
 		resp.Body.Close()
 		t.Errorf("answered %s, want the connection cut", resp.Status)
 	}

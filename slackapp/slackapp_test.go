@@ -137,6 +137,18 @@ func (s *story) await(t *testing.T, match func(inbox.Message) bool) inbox.Messag
 	return m
 }
 
+// refused is the next refusal; one that does not come fails the test.
+func (s *story) refused(t *testing.T) Refusal {
+	t.Helper()
+	select {
+	case r := <-s.refusals:
+		return r
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was refused")
+		return Refusal{}
+	}
+}
+
 func (s *story) said(t *testing.T) string {
 	t.Helper()
 	return s.await(t, func(m inbox.Message) bool { return m.Private }).Text
@@ -213,7 +225,7 @@ func TestApp_StrangersChangeNothing(t *testing.T) {
 			t.Errorf("a stranger did %+v", done)
 		}
 		if c.reason != "" {
-			if r := <-s.refusals; r.Reason != c.reason || r.Request == nil {
+			if r := s.refused(t); r.Reason != c.reason || r.Request == nil {
 				t.Errorf("refusal %+v, want %s with its request", r, c.reason)
 			}
 		}
@@ -285,7 +297,7 @@ func TestApp_BelievesSlacksSignatureAlone(t *testing.T) {
 		if got := s.signed(t, c.body, c.secret, c.at); got != c.status {
 			t.Errorf("%s: answered %d, want %d", c.name, got, c.status)
 		}
-		if r := <-s.refusals; r.Reason != c.reason || strings.Contains(r.Say, signingSecret) {
+		if r := s.refused(t); r.Reason != c.reason || strings.Contains(r.Say, signingSecret) {
 			t.Errorf("%s: refusal %+v, want %s", c.name, r, c.reason)
 		}
 	}
@@ -351,7 +363,7 @@ func TestApp_WhatNamesNoAlertIsRefused(t *testing.T) {
 		if got := s.signed(t, body, signingSecret, time.Now()); got != http.StatusOK {
 			t.Errorf("answered %d", got)
 		}
-		if r := <-s.refusals; r.Reason != "MALFORMED" {
+		if r := s.refused(t); r.Reason != "MALFORMED" {
 			t.Errorf("refusal %+v, want MALFORMED", r)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
 	"strings"
 	"time"
@@ -51,11 +49,17 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// silent is a logger of slack-go's kind that says nothing.
+type silent struct{}
+
+// Output implements slack-go's logger.
+func (silent) Output(int, string) error { return nil }
+
 // connect runs one client until it gives up.
 func (a *App) connect(ctx context.Context, s Socket) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := log.New(io.Discard, "", 0) // it writes to the standard error by itself, and what it writes is in its events
+	quiet := silent{} // by itself it writes to the standard error what is in its events as well
 	options := []slack.Option{
 		slack.OptionAppLevelToken(s.AppToken), slack.OptionLog(quiet),
 		slack.OptionHTTPClient(&http.Client{Timeout: answerTime}),
