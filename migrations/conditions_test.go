@@ -1,13 +1,17 @@
 package migrations_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onevault/pgserver/pgtest"
 )
@@ -184,6 +188,48 @@ func TestCompile_AnyTextIsRefusedOrCompiles(t *testing.T) {
 	if count["22023"] < 1000 || len(conditions)-count["22023"] < 1000 {
 		t.Errorf("the test does not tell anything apart: %v", count)
 	}
+}
+
+// The same for what a machine comes up with: go test ./migrations -run '^$' -fuzz FuzzCompile -fuzztime 30s. White
+// space around it changes nothing.
+func FuzzCompile_AnyTextIsRefusedOrCompiles(f *testing.F) {
+	for _, seed := range []string{
+		"a > threshold_value", "(a + b) * 2 == 14 || !(a / b > 1)", `firing("A") == 1 && word != "up"`, "avg(a, 1h) > 2 * avg(a, 1h, 7d ago)",
+		"forecast(a, 4h) >= 10 && rate(b,5m) % 2 == 0", "a > > 1", `a == "open`, "a > 4; DROP SCHEMA monitoring", "a ? (@ > 1)", "strict > 1", "- - a < -1",
+	} {
+		f.Add(seed)
+	}
+	db := pgtest.Pool(f)
+	f.Fuzz(func(t *testing.T, condition string) {
+		if !utf8.ValidString(condition) || strings.ContainsRune(condition, 0) {
+			t.Skip("PostgreSQL takes no such text")
+		}
+		rows, err := db.Query(t.Context(), `
+			SELECT e.result, e.reason
+			  FROM monitoring.compile_condition($1) AS c,
+			       monitoring.evaluate_condition($1, '{"a": 5, "b": 0, "word": "up", "threshold_value": 2.5}') AS e`, condition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Result, Reason *string }])
+		var refusal *pgconn.PgError
+		switch {
+		case errors.As(err, &refusal) && refusal.Code == "22023":
+			if value[string](t, db, "SELECT result FROM monitoring.evaluate_condition($1, '{}')", condition) != "ERROR" {
+				t.Errorf("%q is refused, and evaluates", condition)
+			}
+			return
+		case err != nil:
+			t.Fatalf("%q: %v", condition, err)
+		case len(got) != 1 || got[0].Result == nil || !slices.Contains([]string{"TRUE", "FALSE", "NO_DATA", "ERROR"}, *got[0].Result):
+			t.Fatalf("%q gives %v", condition, got)
+		case (*got[0].Result == "NO_DATA" || *got[0].Result == "ERROR") != (got[0].Reason != nil):
+			t.Fatalf("%q is %s, and says %v", condition, *got[0].Result, got[0].Reason)
+		}
+		if padded := conditionResult(t, db, "\t"+condition+" \n", `{"a": 5, "b": 0, "word": "up", "threshold_value": 2.5}`); padded != *got[0].Result && len(condition) < 1997 {
+			t.Errorf("%q is %s, and with spaces around it %s", condition, *got[0].Result, padded)
+		}
+	})
 }
 
 func TestDefinition_ThatCouldNeverBeEvaluatedIsRefused(t *testing.T) {
