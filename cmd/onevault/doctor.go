@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -26,7 +27,7 @@ Exit code 1 when a check FAILs: an alert may then not reach anybody.`,
 				taskQueue = workflows.DefaultTaskQueue
 			}
 			findings := a.examine(cmd.Context(), taskQueue)
-			if err := output.List(a.printer(), findings, findingColumns(), func(f doctor.Finding) string { return f.Check + " " + string(f.Status) }); err != nil {
+			if err := a.printFindings(findings); err != nil {
 				return err
 			}
 			if doctor.Failed(findings) {
@@ -133,12 +134,35 @@ func (a *app) origin(flag, variable string) string {
 	return fromNowhere
 }
 
+// printFindings gives each finding a line, and its remedy the next one: side by side they would be wider than any
+// terminal.
+func (a *app) printFindings(findings []doctor.Finding) error {
+	p := a.printer()
+	if p.Format != output.Table {
+		return output.List(p, findings, findingColumns(), func(f doctor.Finding) string { return f.Check + " " + string(f.Status) })
+	}
+	widest := 0
+	for _, f := range findings {
+		widest = max(widest, len(f.Check))
+	}
+	const statusWidth = len(doctor.Warn)
+	for _, f := range findings {
+		status := p.Paint(output.Cell{Text: fmt.Sprintf("%-*s", statusWidth, f.Status), Style: findingStyles[f.Status]})
+		fmt.Fprintf(a.out, "%s  %-*s  %s\n", status, widest, f.Check, output.Printable(f.Detail))
+		if f.Remedy != "" {
+			fmt.Fprintf(a.out, "%*s  → %s\n", statusWidth+2+widest, "", output.Printable(f.Remedy))
+		}
+	}
+	return nil
+}
+
+var findingStyles = map[doctor.Status]output.Style{doctor.OK: output.Good, doctor.Warn: output.Fair, doctor.Fail: output.Bad}
+
 func findingColumns() []output.Column[doctor.Finding] {
 	return []output.Column[doctor.Finding]{
 		{Name: "CHECK", Cell: func(f doctor.Finding) output.Cell { return output.Text(f.Check) }},
 		{Name: "STATUS", Cell: func(f doctor.Finding) output.Cell {
-			style := map[doctor.Status]output.Style{doctor.OK: output.Good, doctor.Warn: output.Fair, doctor.Fail: output.Bad}[f.Status]
-			return output.Cell{Text: string(f.Status), Style: style}
+			return output.Cell{Text: string(f.Status), Style: findingStyles[f.Status]}
 		}},
 		{Name: "FOUND", Cell: func(f doctor.Finding) output.Cell { return output.Text(f.Detail) }},
 		{Name: "REMEDY", Cell: func(f doctor.Finding) output.Cell { return output.Text(output.OrNone(f.Remedy)) }},
