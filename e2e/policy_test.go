@@ -96,7 +96,7 @@ func (s *story) pages() []string {
 	}
 	var list []string
 	for _, e := range current(entries) {
-		if e.Status == "DELIVERED" {
+		if e.arrived() {
 			word, _, _ := strings.Cut(e.Event, ":")
 			list = append(list, word+" "+e.Channel)
 		}

@@ -86,5 +86,5 @@ SELECT coalesce(s.delivery_proof, s.delivery_status)
   FROM monitoring.notification_log_h h
   JOIN monitoring.notification_log_s s ON s.notification_log_hk = h.notification_log_hk AND s.load_end_date IS NULL
   JOIN monitoring.notification_config_s c ON c.notification_config_hk = h.notification_config_hk AND c.load_end_date IS NULL
- WHERE h.alert_instance_hk = $1 AND c.channel_type = $2 AND s.event = $3 AND s.delivery_status = 'DELIVERED'
+ WHERE h.alert_instance_hk = $1 AND c.channel_type = $2 AND s.event = $3 AND s.delivery_status IN ('DELIVERED', 'SENT')
  LIMIT 1`
