@@ -178,9 +178,12 @@ const sqlDefine = `
 INSERT INTO monitoring.alert_definition_s (
     alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic,
     threshold_value, threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled,
-    escalation_delay_minutes, suppression_window_minutes, notification_channels, lookback_minutes)
+    escalation_delay_minutes, suppression_window_minutes, notification_channels, lookback_minutes, runbook_url)
 VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', $3 || ' >= threshold_value',
-    1, '>=', 1, true, $4, $5, $6, $7, 60)`
+    1, '>=', 1, true, $4, $5, $6, $7, 60, '` + runbooks + `' || $1)`
+
+// runbooks is where what to do about a story's alert is written.
+const runbooks = "https://runbooks.example.com/"
 
 // version is one row of an alert's state.
 type version struct {
