@@ -60,7 +60,7 @@ func (w *world) checkDemo(t *testing.T, id string) {
 	for _, event := range []string{"FIRED", "RESOLVED"} {
 		told := 0
 		for _, e := range current(entries) {
-			if e.Alert == key && e.Event == event && e.Status == "DELIVERED" {
+			if e.Alert == key && e.Event == event && e.arrived() {
 				told++
 			}
 		}

@@ -48,5 +48,19 @@ func TestUnansweredAlert_EscalatesUntilItIsAcknowledged(t *testing.T) {
 	if late := w.onevault(t, "alert", "ack", opened.ID); late.code != 4 || !strings.Contains(late.text, "resolved by dana") {
 		t.Errorf("acknowledging what is over: exit code %d, %q; want 4 and who resolved it", late.code, late.text)
 	}
+	s.mustBeHistory(opened)
 	s.exportHistory("escalated")
+}
+
+// The complaint: "no history". What became of an alert can be read afterwards, and so can what was open at a moment.
+func (s *story) mustBeHistory(opened version) {
+	s.t.Helper()
+	mustHold(s.t, s.w.must(s.t, "alert", "timeline", opened.ID), "OPEN", "ESCALATED", "ACKNOWLEDGED", "RESOLVED", "dana", "looking", "done")
+	then := opened.RecordedAt.Add(time.Second).UTC().Format(time.RFC3339Nano)
+	if list := s.w.must(s.t, "alert", "list", "--as-of", then); !lineWith(list, opened.ID, "OPEN") {
+		s.t.Errorf("the list of %s does not show that %s was open:\n%s", then, opened.ID, list)
+	}
+	if list := s.w.must(s.t, "alert", "list", "definition="+s.key); strings.Contains(list, opened.ID) {
+		s.t.Errorf("the list of now shows what is over:\n%s", list)
+	}
 }

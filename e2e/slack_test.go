@@ -14,7 +14,7 @@ import (
 	"onevault/settings"
 )
 
-// The whole way: the worker posts through Slack's Web API, a press goes back signed, the alert's workflow
+// The complaint: "dead buttons, too many messages, no runbook link". The whole way: the worker posts through Slack's Web API, a press goes back signed, the alert's workflow
 // takes it, and the message says what is true.
 func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 	t.Parallel()
@@ -25,6 +25,10 @@ func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 	first := s.awaitSlack("the message with buttons", func(m inbox.Message) bool { return m.Thread == "" && m.Edits == 0 })
 	if labels := labelsOf(first); !slices.Equal(labels, []string{"Acknowledge", "Resolve", "Silence", "Escalate"}) {
 		t.Errorf("the message offers %q", labels)
+	}
+
+	if !strings.Contains(first.Raw, runbooks+s.key) {
+		t.Errorf("the message does not lead to the runbook %s: %s", runbooks+s.key, first.Raw)
 	}
 
 	s.press(first.ID, "onevault_acknowledge", "")

@@ -178,9 +178,12 @@ const sqlDefine = `
 INSERT INTO monitoring.alert_definition_s (
     alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic,
     threshold_value, threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled,
-    escalation_delay_minutes, suppression_window_minutes, notification_channels, lookback_minutes)
+    escalation_delay_minutes, suppression_window_minutes, notification_channels, lookback_minutes, runbook_url)
 VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', $3 || ' >= threshold_value',
-    1, '>=', 1, true, $4, $5, $6, $7, 60)`
+    1, '>=', 1, true, $4, $5, $6, $7, 60, '` + runbooks + `' || $1)`
+
+// runbooks is where what to do about a story's alert is written.
+const runbooks = "https://runbooks.example.com/"
 
 // version is one row of an alert's state.
 type version struct {
@@ -306,7 +309,11 @@ func (w *world) awaitState(t *testing.T, definition, status string) (found versi
 	return found
 }
 
-// awaitTold waits until the ledger holds a DELIVERED entry of an event for each of so many recipients.
+// arrived reports whether the provider took the message and nothing says that it was lost since: of a telephone it is
+// SENT until a receipt comes.
+func (e entry) arrived() bool { return e.Status == "DELIVERED" || e.Status == "SENT" }
+
+// awaitTold waits until the ledger says of so many recipients that they were told of an event.
 func (s *story) awaitTold(event string, recipients int) {
 	s.t.Helper()
 	s.w.awaitTold(s.t, s.key, event, recipients)
@@ -318,7 +325,7 @@ func (w *world) awaitTold(t *testing.T, definition, event string, recipients int
 		entries, err := w.ledger(ctx, definition)
 		told := 0
 		for _, e := range current(entries) {
-			if e.Event == event && e.Status == "DELIVERED" {
+			if e.Event == event && e.arrived() {
 				told++
 			}
 		}

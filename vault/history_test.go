@@ -228,6 +228,9 @@ func TestCourse_DecidesAsTheVaultDoes(t *testing.T) {
 			timing.OfLooks = 2 + random.IntN(4)
 			timing.FireLooks = 1 + random.IntN(timing.OfLooks)
 		}
+		if run%6 == 0 { // one that is sure to come and go
+			timing = alert.Timing{NoData: timing.NoData, AutoResolve: true, FireLooks: 1, OfLooks: 1, Reopen: timing.Reopen, FlapCount: 2, FlapWindow: time.Hour}
+		}
 		f.define(key, row{
 			"pending_minutes": timing.Pending.Minutes(), "clear_minutes": timing.ClearFor.Minutes(), "suppression_window_minutes": timing.Suppress.Minutes(),
 			"no_data_state": timing.NoData, "no_data_minutes": timing.NoDataAfter.Minutes(), "auto_resolve": timing.AutoResolve,

@@ -265,7 +265,7 @@ func (d *demo) told(ctx context.Context, channel, event string) error {
 		return found, err
 	})
 	if err != nil {
-		return fmt.Errorf("no row of its delivery in the vault: %w", err)
+		return fmt.Errorf("no row in the vault says that its provider took it: %w", err)
 	}
 	var arrived message
 	err = poll(ctx, func(ctx context.Context) (found bool, err error) {
@@ -273,7 +273,7 @@ func (d *demo) told(ctx context.Context, channel, event string) error {
 		return found, err
 	})
 	if err != nil {
-		return fmt.Errorf("the vault says that it was delivered, the inbox has nothing: %w", err)
+		return fmt.Errorf("the vault says that it was taken, the inbox has nothing: %w", err)
 	}
 	name := delivered(channel)
 	if event == "RESOLVED" {

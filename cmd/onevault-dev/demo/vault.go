@@ -159,8 +159,8 @@ func (v *vault) readAlert(ctx context.Context, sql string, args ...any) (alertSt
 
 type delivery struct{ proof string }
 
-// delivered looks in the ledger for what a provider accepted about an alert, by channel type and event: DELIVERED, or
-// SENT where a receipt may follow.
+// delivered looks for an entry of the ledger for an alert, a channel type and an event that says that the provider
+// took the message: DELIVERED, or SENT where a receipt is still awaited.
 func (v *vault) delivered(ctx context.Context, alert []byte, channel, event string) (delivery, bool, error) {
 	var d delivery
 	err := v.conn.QueryRow(ctx, sqlDelivered, alert, channel, event).Scan(&d.proof)
