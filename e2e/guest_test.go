@@ -63,7 +63,7 @@ func TestTargetInTrouble_IsAskedByOneCollectionAtATimeAndHoldsUpNoOther(t *testi
 			return false, nil, err
 		}
 		most = max(most, sessions)
-		if sessions > 2 || waiting > 5 {
+		if sessions > 2 || waiting > 3 {
 			t.Fatalf("%d sessions of the watcher, one waits for a lock for %.1f s", sessions, waiting)
 		}
 		r.mustBeOneCollection(ctx)

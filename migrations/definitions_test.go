@@ -245,7 +245,7 @@ func TestDefaults_OnAFreshIdleServerNothingFires(t *testing.T) {
 		t.Errorf("%d alerts fired: %v", n, values[string](t, db, "SELECT alert_instance_bk::text FROM monitoring.alert_instance_h"))
 	}
 	// What cannot be known here is said, and nothing else: no backup was ever recorded, WAL is not archived, there is no slot,
-	// and nobody samples statements, forecasts, judges, looks for security events or audits.
+	// nobody was told of anything, and nobody samples statements, forecasts, judges, looks for security events or audits.
 	var unknown []string
 	for _, line := range last {
 		// Whether anything was read or committed between two samples is the server's own affair.
@@ -255,7 +255,8 @@ func TestDefaults_OnAFreshIdleServerNothingFires(t *testing.T) {
 	}
 	want := []string{
 		"BACKUP_FAILURE_ALERT", "BACKUP_STALE", "CAPACITY_FORECAST_FULL", "COMPLIANCE_CRITICAL_FINDING",
-		"METRICS_ANOMALOUS_TOGETHER", "METRIC_ANOMALY", "NOTIFICATION_DELIVERY_FAILING", "PG_ARCHIVER_FAILING", "PG_SLOT_INACTIVE", "PG_SLOW_QUERIES", "SECURITY_GRAVE_EVENT", "SECURITY_HIGH_SEVERITY_EVENTS",
+		"METRICS_ANOMALOUS_TOGETHER", "METRIC_ANOMALY", "NOTIFICATION_DELIVERY_FAILING", "NOTIFICATION_DELIVERY_RATE",
+		"PG_ARCHIVER_FAILING", "PG_SLOT_INACTIVE", "PG_SLOW_QUERIES", "SECURITY_GRAVE_EVENT", "SECURITY_HIGH_SEVERITY_EVENTS",
 	}
 	if !slices.Equal(unknown, want) {
 		t.Errorf("unknown are %v\nwant %v", unknown, want)
