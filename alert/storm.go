@@ -213,7 +213,7 @@ func (h Handover) urgent() bool {
 // Over reports whether the storm has ended: nothing of it is open, or it fell under half of its limit.
 func (s *StormState) Over() bool {
 	open := s.openGroups()
-	return len(s.Pending) == 0 && (open == 0 || 2*s.Peak >= s.Storm.Limit && 2*open < s.Storm.Limit)
+	return s.Ever > 0 && len(s.Pending) == 0 && (open == 0 || 2*s.Peak >= s.Storm.Limit && 2*open < s.Storm.Limit)
 }
 
 // StormMessage is what one recipient is told at one time.
