@@ -47,8 +47,10 @@ type SendNotificationInput struct {
 	Channel   alert.Channel  `json:"channel"`
 	Recipient string         `json:"recipient"`
 	Message   notify.Message `json:"message"`
-	Event     string         `json:"event"`   // the ledger's word: FIRED, ESCALATED:1, RESOLVED, ...
-	Attempt   int            `json:"attempt"` // 0 for the first
+	Event     string         `json:"event"` // the ledger's word: FIRED, ESCALATED:1, RESOLVED, ...
+	// Events are the ledger's words by the keys of alerts, where a message tells different things of them.
+	Events  map[string]string `json:"events,omitempty"`
+	Attempt int               `json:"attempt"` // 0 for the first
 	// Uncertain says that an earlier attempt ended without an answer, for instance with its worker.
 	Uncertain bool `json:"uncertain,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived although the provider said it failed.
@@ -221,7 +223,7 @@ func entriesOf(in SendNotificationInput, status string, at time.Time) []vault.Le
 	for _, a := range in.Message.Alerts {
 		entries = append(entries, vault.LedgerEntry{
 			AlertKey: a.Key, ChannelKey: in.Channel.Key, ChannelType: in.Channel.Type, Recipient: in.Recipient,
-			Event: in.Event, DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: at,
+			Event: in.eventOf(a.Key), DeliveryKey: in.Message.Key, Status: status, Attempt: in.Attempt, At: at,
 			PossibleDuplicate: in.Uncertain || in.PossibleDuplicate,
 		})
 	}

@@ -35,6 +35,8 @@ type Tracked struct {
 	Requests       int         `json:"requests,omitempty"`   // how often somebody asked to tell everybody again
 	Told           []Recipient `json:"told,omitempty"`
 	Owed           *Owed       `json:"owed,omitempty"` // what was held back by a mute; nil: nothing
+	// Storm is the storm that tells people of the alert; nil: its group does.
+	Storm *InStorm `json:"storm,omitempty"`
 	// Followed is the acknowledgement that the channels which follow the alert were told of last.
 	Followed string `json:"followed,omitempty"`
 }

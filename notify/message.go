@@ -84,6 +84,9 @@ func newPage(m Message) page {
 	p.Answers = m.Answers
 	p.Links = links(m)
 	p.Hints = hints(m)
+	if m.Storm != nil {
+		p = stormPage(p, m)
+	}
 	return m.words.apply(p, m)
 }
 

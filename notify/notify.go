@@ -70,6 +70,8 @@ type Message struct {
 	// Prior is the provider's id of the earlier message to this recipient that the event continues: what a
 	// receipt gave as ExternalID. Empty: there is none, or the channel does not tell in place.
 	Prior string `json:"prior,omitempty"`
+	// Storm is the storm that the message tells of; nil: its alerts are those of one definition on one target.
+	Storm *alert.StormSummary `json:"storm,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
 	// Answers are links of this one recipient, made when the message is sent. Whoever has them can follow

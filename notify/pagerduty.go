@@ -154,6 +154,9 @@ func (p *pagerDuty) events(m Message) []pagerduty.V2Event {
 		}
 		return []pagerduty.V2Event{opening, {RoutingKey: string(p.key), Action: pagerDutyResolve, DedupKey: opening.DedupKey}}
 	}
+	if m.Storm != nil {
+		return p.stormEvents(m)
+	}
 	events := make([]pagerduty.V2Event, 0, len(m.Alerts))
 	for i := range m.Alerts {
 		a := &m.Alerts[i]
@@ -269,6 +272,9 @@ func pagerDutyDetails(shown page, m Message) map[string]string {
 	}
 	if len(m.Alerts) == 1 {
 		details["Alert key"] = oneLine(m.Alerts[0].Key, maxField)
+	}
+	if m.Storm != nil {
+		details["The worst first"] = strings.Join(shown.ListedText(), "\n")
 	}
 	for name, value := range details {
 		if value == "" {

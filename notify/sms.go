@@ -102,7 +102,7 @@ func smsText(m Message, replies bool) string {
 	if m.PossibleDuplicate {
 		text += " (perhaps a repetition)"
 	}
-	if len(m.Alerts) > 0 && asksForAnswer(m.Event) {
+	if len(m.Alerts) > 0 && m.Storm == nil && asksForAnswer(m.Event) {
 		if replies {
 			text += ". Reply ACK " + strings.TrimPrefix(oneLine(m.Alerts[0].ShortID, 40), "A-")
 		} else {
@@ -114,7 +114,7 @@ func smsText(m Message, replies bool) string {
 
 func smsLine(m Message) string {
 	name := strings.TrimSpace(oneLine(m.Target, 60) + " " + oneLine(m.Definition.Name, 80))
-	if len(m.Alerts) == 0 || m.Event == alert.EventSilenceEnding {
+	if len(m.Alerts) == 0 || m.Storm != nil || m.Event == alert.EventSilenceEnding {
 		shown := newPage(m)
 		return shown.Subject + ". " + shown.Lede
 	}

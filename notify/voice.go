@@ -103,7 +103,7 @@ func (v *voice) Send(ctx context.Context, recipient string, m Message) Receipt {
 
 func (v *voice) instructions(spoken, recipient string, m Message) (string, error) {
 	action := ""
-	if len(m.Alerts) > 0 && asksForAnswer(m.Event) {
+	if len(m.Alerts) > 0 && m.Storm == nil && asksForAnswer(m.Event) { // a key answers the alerts of one group
 		action = v.callback(TwilioVoicePath, recipient, m)
 	}
 	return TwiML(spoken, action, v.speaker, v.language)

@@ -323,6 +323,8 @@ type webhookExtras struct {
 	Definition        alert.Definition `json:"definition"`
 	Alerts            []alert.Alert    `json:"alerts"`
 	PossibleDuplicate bool             `json:"possible_duplicate"`
+	// Storm is how the storm stands that the message tells of; left out: it tells of one group.
+	Storm *alert.StormSummary `json:"storm,omitempty"`
 }
 
 func (w *webhook) body(m Message) webhookBody {
@@ -336,10 +338,11 @@ func (w *webhook) body(m Message) webhookBody {
 		OneVault: webhookExtras{
 			Key: m.Key, Event: m.Event, Test: m.Event == alert.EventTest, At: m.At.UTC(), Target: m.Target,
 			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate,
+			Storm: m.Storm,
 		},
 	}
-	for _, a := range shown {
-		body.Alerts = append(body.Alerts, newWebhookAlert(m, a))
+	for i, a := range shown {
+		body.Alerts = append(body.Alerts, newWebhookAlert(ofStorm(m, i), a))
 	}
 	return body
 }

@@ -224,12 +224,14 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Storm, workflow.RegisterOptions{Name: workflows.StormWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
 	collection := &activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir}
 	for _, group := range []any{
 		p.alerts,
 		p.incidents,
 		p.silences,
+		&activities.Storms{Vault: p.store, Temporal: p.temporal, TaskQueue: p.config.TaskQueue, StormWorkflow: workflows.StormWorkflowName},
 		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,

@@ -38,6 +38,7 @@ type alertRun struct {
 	announce int         // messages being prepared, whose deliveries have not begun
 	shown    string      // state and wait as last set in the search attributes
 	mutes    mutes
+	storms   storms
 }
 
 func newAlertRun(ctx workflow.Context, in activities.AlertGroupInput) *alertRun {
@@ -71,6 +72,8 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	workflow.Go(ctx, r.escalate)
 	workflow.Go(ctx, r.followMutes)
 	workflow.Go(ctx, r.follow)
+	workflow.Go(ctx, r.hearStorms)
+	workflow.Go(ctx, r.followStorms)
 	return nil
 }
 
@@ -102,7 +105,7 @@ func (r *alertRun) quiet(ctx workflow.Context) bool {
 		workflow.GetSignalChannel(ctx, alert.SignalTransitions).Len() == 0 &&
 		workflow.GetSignalChannel(ctx, alert.SignalAcknowledge).Len() == 0 &&
 		workflow.GetSignalChannel(ctx, alert.SignalResolve).Len() == 0 &&
-		len(r.group.Alerts) > 0
+		r.quietWithStorms(ctx) && len(r.group.Alerts) > 0
 }
 
 // ---------------------------------------------------------------- facts from outside

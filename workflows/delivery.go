@@ -68,6 +68,7 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 		if len(alerts) == 0 {
 			return
 		}
+		hear = r.handOver(ctx, event, ledgerEvent, alerts, hear)
 		begun := []*delivery{}
 		for _, key := range hear {
 			channel := r.group.Channels[key]
@@ -92,7 +93,7 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.announce-- }()
 		err := workflow.Await(ctx, func() bool {
-			return !slices.ContainsFunc(r.sending, func(d *delivery) bool { return d.concerns(alerts) })
+			return !r.beingHandedOver(alerts) && !slices.ContainsFunc(r.sending, func(d *delivery) bool { return d.concerns(alerts) })
 		})
 		if err != nil || r.recorder.settle(ctx) != nil {
 			return
@@ -100,7 +101,10 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		begun := []*delivery{}
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
-				concerned := toldTo(told, ending.alerts)
+				concerned := r.ownEnd(told, toldTo(told, ending.alerts))
+				if len(concerned) == 0 {
+					continue
+				}
 				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
 			}
 		}

@@ -55,7 +55,9 @@ func (r *alertRun) tellFollowers(ctx workflow.Context, alerts []*alert.Tracked) 
 				if !channel.Following(m.event) {
 					continue
 				}
-				begun = append(begun, r.deliveries(channel, recipient.Address, m.event, m.ledger, toldTo(recipient, m.alerts), at)...)
+				if concerned := r.ownEnd(recipient, toldTo(recipient, m.alerts)); len(concerned) > 0 {
+					begun = append(begun, r.deliveries(channel, recipient.Address, m.event, m.ledger, concerned, at)...)
+				}
 			}
 		}
 		r.deliver(ctx, begun, at)

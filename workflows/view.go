@@ -96,6 +96,9 @@ func line(t *alert.Tracked) string {
 	if t.Asks() && t.Mute != nil {
 		parts = append(parts, t.Mute.Reason())
 	}
+	if t.Storm != nil {
+		parts = append(parts, inStorm(t))
+	}
 	if t.ResolvedBy != "" {
 		parts = append(parts, "resolved by "+t.ResolvedBy)
 	}

@@ -30,12 +30,19 @@ type world struct {
 	sent     []sentMessage
 	channels []alert.Channel
 
+	brought     []activities.BringToStormInput
+	endedStorms []activities.EndStormInput
+
 	// What the outside does; nil: all goes well.
 	onRecord func(activities.RecordHistoryInput) (activities.RecordHistoryOutput, error)
 	onSend   func(activities.SendNotificationInput) (activities.SendNotificationOutput, error)
 	onList   func() error
 	// onMutes says what mutes an alert; nil: nothing ever does.
 	onMutes func(key string) (*alert.Mute, error)
+	// onStorm says to which storm the group belongs; nil: to none.
+	onStorm func(activities.JoinStormInput) (*alert.Storm, error)
+	// onBring takes what is left to a storm.
+	onBring func(activities.BringToStormInput) error
 }
 
 type sentMessage struct {
@@ -87,6 +94,33 @@ func (w *world) FindMutes(_ context.Context, in activities.FindMutesInput) (acti
 		}
 	}
 	return out, nil
+}
+
+func (w *world) JoinStorm(_ context.Context, in activities.JoinStormInput) (activities.JoinStormOutput, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.onStorm == nil {
+		return activities.JoinStormOutput{}, nil
+	}
+	storm, err := w.onStorm(in)
+	return activities.JoinStormOutput{Storm: storm}, err
+}
+
+func (w *world) BringToStorm(_ context.Context, in activities.BringToStormInput) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.brought = append(w.brought, in)
+	if w.onBring == nil {
+		return nil
+	}
+	return w.onBring(in)
+}
+
+func (w *world) EndStorm(_ context.Context, in activities.EndStormInput) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endedStorms = append(w.endedStorms, in)
+	return nil
 }
 
 func (w *world) SendNotification(_ context.Context, in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
