@@ -101,7 +101,7 @@ COMMENT ON COLUMN monitoring.notification_config_s.confirmation_timeout_minutes 
 
 -- +goose Down
 DROP FUNCTION IF EXISTS monitoring.check_contact, monitoring.contact_problem, monitoring.check_membership, monitoring.check_time_restrictions, monitoring.is_clock_time,
-    monitoring.channel_reach, monitoring.contacts_of_groups, monitoring.contact_addresses, monitoring.group_members, monitoring.unknown_groups CASCADE;
+    monitoring.channel_reach, monitoring.set_group_members, monitoring.contacts_of_groups, monitoring.contact_addresses, monitoring.group_members, monitoring.unknown_groups CASCADE;
 ALTER TABLE monitoring.notification_config_s DROP COLUMN confirmation_timeout_minutes CASCADE;
 DROP TABLE monitoring.recipient_group_contact_eff_s, monitoring.recipient_group_contact_l, monitoring.recipient_group_h,
     monitoring.contact_s, monitoring.contact_h CASCADE;

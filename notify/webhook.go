@@ -323,6 +323,7 @@ type webhookExtras struct {
 	Definition        alert.Definition `json:"definition"`
 	Alerts            []alert.Alert    `json:"alerts"`
 	PossibleDuplicate bool             `json:"possible_duplicate"`
+	Note              string           `json:"note,omitempty"`
 }
 
 func (w *webhook) body(m Message) webhookBody {
@@ -335,7 +336,7 @@ func (w *webhook) body(m Message) webhookBody {
 		ExternalURL: m.UIURL, Alerts: []webhookAlert{},
 		OneVault: webhookExtras{
 			Key: m.Key, Event: m.Event, Test: m.Event == alert.EventTest, At: m.At.UTC(), Target: m.Target,
-			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate,
+			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate, Note: oneLine(m.Note, maxNote),
 		},
 	}
 	for _, a := range shown {

@@ -243,3 +243,50 @@ CREATE OR REPLACE FUNCTION monitoring.channel_reach(p_channels text[])
     $$;
 COMMENT ON FUNCTION monitoring.channel_reach(text[]) IS
     'Whom channels tell besides the recipients of their configuration, when, and how many minutes a receipt may take (0: none is asked for). WEBHOOK, PAGERDUTY and incoming webhooks of Slack tell no contacts.';
+
+CREATE OR REPLACE FUNCTION monitoring.set_group_members(p_group text, p_contacts text[], p_actor text DEFAULT SESSION_USER) RETURNS integer
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, monitoring, pg_temp
+    AS $$
+DECLARE
+    v_group   monitoring.recipient_group_h := (SELECT g FROM monitoring.recipient_group_h g WHERE g.recipient_group_bk = p_group);
+    v_contact text;
+    v_at      timestamptz := clock_timestamp();
+    v_link    bytea;
+    v_changed integer := 0;
+    v_more    integer;
+BEGIN
+    IF v_group.recipient_group_hk IS NULL THEN
+        RAISE EXCEPTION 'group "%" is unknown', p_group
+            USING ERRCODE = '22023', HINT = 'INSERT it into monitoring.recipient_group_h, or use `onevault contact apply FILE`.';
+    END IF;
+    FOREACH v_contact IN ARRAY p_contacts LOOP
+        IF NOT EXISTS (SELECT FROM monitoring.contact_h c JOIN monitoring.contact_s s USING (contact_hk) WHERE c.contact_bk = v_contact AND s.load_end_date IS NULL) THEN
+            RAISE EXCEPTION 'group "%": members names the unknown contact "%"', p_group, v_contact
+                USING ERRCODE = '22023', HINT = 'Add the contact first, or correct the key; `onevault contact list` names them.';
+        ELSIF cardinality(array_positions(p_contacts, v_contact)) > 1 THEN
+            RAISE EXCEPTION 'group "%": members names "%" twice', p_group, v_contact USING ERRCODE = '22023', HINT = 'Name each contact once.';
+        END IF;
+        v_link := util.hash_binary(encode(v_group.recipient_group_hk, 'hex') || '||' || encode(util.hash_binary(v_contact), 'hex'));
+        INSERT INTO monitoring.recipient_group_contact_l (link_recipient_group_contact_hk, recipient_group_hk, contact_hk)
+        VALUES (v_link, v_group.recipient_group_hk, util.hash_binary(v_contact)) ON CONFLICT DO NOTHING;
+        INSERT INTO monitoring.recipient_group_contact_eff_s (link_recipient_group_contact_hk, hash_diff, effective_from, member_position, changed_by)
+        SELECT v_link, '\x', v_at, array_position(p_contacts, v_contact), p_actor
+         WHERE NOT EXISTS (SELECT FROM monitoring.group_members(p_group) AS m
+                            WHERE m.contact_hk = util.hash_binary(v_contact) AND m.member_position = array_position(p_contacts, v_contact));
+        GET DIAGNOSTICS v_more = ROW_COUNT;
+        v_changed := v_changed + v_more;
+    END LOOP;
+    INSERT INTO monitoring.recipient_group_contact_eff_s (link_recipient_group_contact_hk, hash_diff, effective_from, effective_to, member_position, changed_by)
+    SELECT e.link_recipient_group_contact_hk, '\x', e.effective_from, greatest(v_at, e.effective_from), e.member_position, p_actor
+      FROM monitoring.recipient_group_contact_l l
+      JOIN monitoring.recipient_group_contact_eff_s e ON e.link_recipient_group_contact_hk = l.link_recipient_group_contact_hk AND e.load_end_date IS NULL AND e.effective_to IS NULL
+      JOIN monitoring.contact_h c USING (contact_hk)
+     WHERE l.recipient_group_hk = v_group.recipient_group_hk AND c.contact_bk <> ALL (p_contacts);
+    GET DIAGNOSTICS v_more = ROW_COUNT;
+    RETURN v_changed + v_more;
+END
+$$;
+COMMENT ON FUNCTION monitoring.set_group_members(text, text[], text) IS
+    'Makes exactly these contacts the members of a group, in this order; returns how many memberships changed.';

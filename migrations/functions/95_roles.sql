@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
                  'create_incident_from_security_events', 'add_security_events_to_incident',
                  'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
-                 'put_source', 'remove_source',
+                 'put_source', 'remove_source', 'set_group_members',
                  'record_evidence_export', 'record_receipt']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
