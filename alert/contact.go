@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -107,20 +108,20 @@ func (c Channel) Onward(failed string, attempt func(Recipient) Attempt) (next Re
 	return Recipient{}, Contact{}, false, false
 }
 
-// Lost says in a message why it comes this way.
-func (c Channel) Lost(failed string, to Contact) string {
+// Lost says in a message why it comes this way. unconfirmed: it was sent, and no receipt came.
+func (c Channel) Lost(failed string, to Contact, unconfirmed bool) string {
 	how := map[string]string{"EMAIL": "e-mail", "SLACK": "Slack", "VOICE": "telephone"}[c.Type]
 	if how == "" {
 		how = c.Type
 	}
-	who, known := c.ContactAt(failed)
-	switch {
-	case !known:
-		return fmt.Sprintf("This could not be delivered by %s (%s).", how, c.Key)
-	case who.Key == to.Key:
-		return fmt.Sprintf("This could not be delivered by %s (%s).", how, c.Key)
+	whom := ""
+	if who, known := c.ContactAt(failed); known && who.Key != to.Key {
+		whom = " to " + who.Name
 	}
-	return fmt.Sprintf("This could not be delivered by %s (%s) to %s.", how, c.Key, who.Name)
+	if unconfirmed {
+		return fmt.Sprintf("This was sent by %s (%s)%s, and no receipt came.", how, c.Key, whom)
+	}
+	return fmt.Sprintf("This could not be delivered by %s (%s)%s.", how, c.Key, whom)
 }
 
 // NobodyTold is what those who look after OneVault are told when nobody of a channel's groups could be.
@@ -130,4 +131,46 @@ func (c Channel) NobodyTold(failed, why string) string {
 		who = fmt.Sprintf("%s (%s)", p.Name, c.Key)
 	}
 	return fmt.Sprintf("Nobody else was told: %s could not be reached, and no other place is left. The last reason: %s", who, why)
+}
+
+// For is the channel as one attempt at one recipient needs it: without the people and channels that it is not about.
+func (c Channel) For(address string) Channel {
+	c.StandBy, c.Owners = nil, nil
+	if p, known := c.ContactAt(address); known {
+		c.Contacts = []Contact{{Key: p.Key, Name: p.Name, Zone: p.Zone, Addresses: map[string]string{c.Type: p.Addresses[c.Type]}}}
+	} else {
+		c.Contacts = nil
+	}
+	return c
+}
+
+// ChannelTo is the channel by which a recipient was told, or is to be: one that the group's hear it by, or one that
+// stands by for these and reaches the recipient as a contact of theirs.
+func (g *Group) ChannelTo(r Recipient) Channel {
+	channel, known := g.Channels[r.Channel]
+	if known && slices.ContainsFunc(channel.Recipients, func(own string) bool { return SameAddress(own, r.Address) }) {
+		return channel
+	}
+	for _, key := range slices.Sorted(maps.Keys(g.Channels)) {
+		hearing := g.Channels[key]
+		for _, behind := range slices.Concat(hearing.StandBy, hearing.Owners) {
+			if behind.Key == r.Channel && !known {
+				channel, known = behind, true
+			}
+		}
+		for _, p := range hearing.Contacts {
+			if known && SameAddress(p.Addresses[channel.Type], r.Address) {
+				return channel.With(p)
+			}
+		}
+	}
+	return channel
+}
+
+// With is the channel as one that reaches a contact.
+func (c Channel) With(p Contact) Channel {
+	if _, there := c.ContactAt(p.Addresses[c.Type]); !there {
+		c.Contacts = append(slices.Clone(c.Contacts), p)
+	}
+	return c
 }

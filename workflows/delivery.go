@@ -21,6 +21,7 @@ type delivery struct {
 	alerts    []*alert.Tracked
 	cancel    workflow.CancelFunc
 	onTheWire bool // an attempt is under way
+	fate
 }
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
@@ -64,6 +65,7 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 			return
 		}
 		hear := hearers()
+		held := r.hoursOf(ctx, hear)
 		alerts := r.holdBack(ctx, event, ledgerEvent, alerts, hear)
 		if len(alerts) == 0 {
 			return
@@ -72,6 +74,9 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 		for _, key := range hear {
 			channel := r.group.Channels[key]
 			for _, recipient := range channel.Recipients {
+				if r.holdFor(ctx, held(key, recipient), channel, recipient, event, ledgerEvent, alerts) {
+					continue
+				}
 				for _, part := range alert.ByMessage(alerts, alert.Recipient{Channel: key, Address: recipient}) {
 					begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, part, at)...)
 				}
@@ -101,7 +106,10 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
 				concerned := toldTo(told, ending.alerts)
-				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
+				if r.holdEnding(ctx, told, ending.ledger, concerned) {
+					continue
+				}
+				begun = append(begun, r.deliveries(r.group.ChannelTo(told), told.Address, ending.event, ending.ledger, concerned, at)...)
 			}
 		}
 		r.deliver(ctx, begun, at)
@@ -128,9 +136,11 @@ func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*aler
 	}
 }
 
-// deliver begins deliveries and, when all have ended, has the alerts' counts recorded.
+// deliver begins deliveries and, when all have ended, has the alerts' counts recorded. What got through nowhere goes
+// onward.
 func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time) {
-	accepted := map[*alert.Tracked]int{}
+	outer, accepted := ctx, map[*alert.Tracked]int{}
+	r.markBegun(begun)
 	wait := workflow.NewWaitGroup(ctx)
 	for _, d := range begun {
 		deliveryCtx, cancel := workflow.WithCancel(ctx)
@@ -141,8 +151,12 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 			defer wait.Done()
 			for _, t := range r.bringAbout(ctx, d) {
 				accepted[t]++
+				d.accepted = append(d.accepted, t)
 			}
+			onward := r.onward(outer, d)
 			r.sending = slices.DeleteFunc(r.sending, func(other *delivery) bool { return other == d })
+			r.bring(outer, onward)
+			r.awaitReceipt(outer, d)
 			r.show(ctx)
 		})
 	}
@@ -203,6 +217,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		}
 		if out.Final {
 			r.count(out.Receipt.Class)
+			d.ended(d.alerts, out.Receipt)
 			return out.Receipt.Class == activities.Accepted
 		}
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
@@ -235,7 +250,7 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
 	d.message.Prior, d.message.Beside = r.group.Message(d.alerts, alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
 	err = workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
-		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
+		Channel: d.channel.For(d.recipient), Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
 		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)
 	return out, err
@@ -288,6 +303,7 @@ func (r *alertRun) giveUp(ctx workflow.Context, d *delivery, attempt int, err er
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}
 	receipt := activities.Receipt{Class: activities.Uncertain}
+	d.ended(d.alerts, activities.Receipt{Class: activities.Uncertain, Reason: "the worker ended during the attempts"})
 	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
 }
 

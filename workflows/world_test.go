@@ -36,6 +36,8 @@ type world struct {
 	onList   func() error
 	// onMutes says what mutes an alert; nil: nothing ever does.
 	onMutes func(key string) (*alert.Mute, error)
+	// confirmed are the recipients whose receipts came.
+	confirmed []string
 }
 
 type sentMessage struct {
