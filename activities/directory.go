@@ -20,6 +20,7 @@ type Directory struct {
 
 	mu   sync.Mutex
 	last map[string]notify.Config
+	gone map[string]bool // addresses that were found to be nobody's any more, by type and address
 }
 
 // Matching returns the channels that hear a definition, as a workflow may carry them.
@@ -28,7 +29,7 @@ func (d *Directory) Matching(ctx context.Context, definitionKey string) ([]alert
 	if err != nil {
 		return nil, err
 	}
-	return d.carried(rows), nil
+	return d.withPeople(ctx, definitionKey, d.carried(rows))
 }
 
 // Named returns, of the channels with these keys or types, those whose own filters let a definition through.
@@ -40,7 +41,7 @@ func (d *Directory) Named(ctx context.Context, definitionKey string, names []str
 	if err != nil {
 		return nil, err
 	}
-	return d.carried(rows), nil
+	return d.withPeople(ctx, definitionKey, d.carried(rows))
 }
 
 func (d *Directory) carried(rows []vault.Channel) []alert.Channel {
@@ -80,14 +81,16 @@ func (d *Directory) Open(ctx context.Context, carried alert.Channel) (notify.Cha
 	if err == nil {
 		config := configOf(row)
 		d.remember(config)
+		config.Also = d.alsoReached(readCtx, carried)
 		return notify.Open(config, d.Options)
 	}
 	if config, known := d.recall(carried.Key); known {
+		config.Also = d.recallReached(carried)
 		return notify.Open(config, d.Options)
 	}
 	return notify.Open(notify.Config{
 		Key: carried.Key, Name: carried.Name, Type: notify.Type(carried.Type), Configuration: carried.Configuration,
-		RetryAttempts: carried.RetryAttempts, RetryDelay: carried.RetryDelay,
+		RetryAttempts: carried.RetryAttempts, RetryDelay: carried.RetryDelay, Also: d.recallReached(carried),
 	}, d.Options)
 }
 

@@ -24,6 +24,16 @@ type Channel struct {
 	Follows []Event `json:"follows,omitempty"`
 	// InPlace: what its provider gives as the id of a message is what a later event continues.
 	InPlace bool `json:"in_place,omitempty"`
+	// Contacts are the people of the channel's groups in their order; their addresses are among Recipients.
+	Contacts []Contact `json:"contacts,omitempty"`
+	// StandBy are the channels that may bring to contacts what this one could not, and Owners those that look after
+	// OneVault itself and hear of it when nobody is left. Neither names any of its own.
+	StandBy []Channel `json:"stand_by,omitempty"`
+	Owners  []Channel `json:"owners,omitempty"`
+	// Restrictions say when it is told; nil: at any hour.
+	Restrictions *Restrictions `json:"restrictions,omitempty"`
+	// ConfirmWithin is how long a receipt may take before the message goes onward; zero: none is waited for.
+	ConfirmWithin time.Duration `json:"confirm_within,omitempty"`
 }
 
 // TransitionKind is what happened to an alert outside its workflow.

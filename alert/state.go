@@ -21,6 +21,7 @@ type Group struct {
 	Seen       []int64            `json:"seen"`            // outbox rows that came lately
 	Delivered  int                `json:"delivered"`       // messages that a provider accepted
 	Failed     int                `json:"failed"`          // messages that no attempt delivered
+	Held       []Held             `json:"held,omitempty"`  // messages that wait for the hours in which they may be told
 
 	index map[string]*Tracked // of Alerts by key; made when it is first needed
 	seen  map[int64]bool      // Seen; likewise

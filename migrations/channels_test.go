@@ -178,11 +178,6 @@ func TestChannel_UsableOnesAreAccepted(t *testing.T) {
 			t.Errorf("addresses are %v, want %s", got, want)
 		}
 	}
-	// What is kept and not acted on is said.
-	putChannel(t, db, "C99", columns{"delivery_confirmation_required": true})
-	if said := db.heard(); !strings.Contains(said, "does not act on them") {
-		t.Errorf("said %q", said)
-	}
 }
 
 func TestMatchingChannels_BySeverityCategoryRestrictionAndTenant(t *testing.T) {

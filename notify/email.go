@@ -115,6 +115,7 @@ type email struct {
 func openEmail(cfg Config, o Options) (Channel, error) {
 	f := parseFields(cfg)
 	c := parseEmail(f)
+	c.to = f.alsoMail(c.to, cfg.Also)
 	if err := f.err(); err != nil {
 		return nil, err
 	}

@@ -431,10 +431,16 @@ func webURL(s string) string {
 	return strings.NewReplacer("|", "%7C", "<", "%3C", ">", "%3E", " ", "%20").Replace(u.String())
 }
 
+// maxNote bounds Message.Note, which may hold a provider's words.
+const maxNote = 300
+
 func hints(m Message) []string {
 	var out []string
 	if m.Event == alert.EventTest && len(m.Alerts) > 0 {
 		out = append(out, "This is a test: the alert shown is an example.")
+	}
+	if m.Note != "" {
+		out = append(out, oneLine(m.Note, maxNote))
 	}
 	if m.PossibleDuplicate {
 		out = append(out, "This may be a duplicate: an earlier attempt ended without an answer.")

@@ -31,6 +31,9 @@ type Config struct {
 	Configuration json.RawMessage `json:"configuration"` // the guide's JSON shape of the type
 	RetryAttempts int             `json:"retry_attempts"`
 	RetryDelay    time.Duration   `json:"retry_delay"`
+	// Also are further recipients of a channel for people: the addresses of contacts, resolved by whoever opens it and
+	// never taken from a message.
+	Also []string `json:"-"`
 }
 
 // Class says what one delivery attempt proved (see Receipt).
@@ -74,6 +77,8 @@ type Message struct {
 	Storm *alert.StormSummary `json:"storm,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived; receivers show it.
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
+	// Note says why it comes in this way or at this time, in one or two sentences; empty: as always.
+	Note string `json:"note,omitempty"`
 	// Answers are links of this one recipient, made when the message is sent. Whoever has them can follow
 	// them, so they are in no copy of the message.
 	Answers []Answer `json:"-"`

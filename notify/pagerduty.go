@@ -264,6 +264,9 @@ func pagerDutyDetails(shown page, m Message) map[string]string {
 	for _, f := range shown.Facts {
 		details[f.Label] = f.Value
 	}
+	if m.Note != "" {
+		details["Why it comes here"] = oneLine(m.Note, maxNote)
+	}
 	if shown.Runbook != "" {
 		details["Runbook"] = shown.Runbook
 	}

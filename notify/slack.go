@@ -29,6 +29,7 @@ type slackConfig struct {
 	url, token           secretRef
 	channel, user, emoji string
 	api                  *url.URL // of the Web API; nil with an incoming webhook
+	users                []string // contacts who get a direct message
 }
 
 func parseSlack(f *fields) slackConfig {
@@ -67,6 +68,9 @@ type slackWebhook struct {
 func openSlack(cfg Config, o Options) (Channel, error) {
 	f := parseFields(cfg)
 	c := parseSlack(f)
+	if c.token.present {
+		c.users = f.alsoUsers(cfg.Also)
+	}
 	if err := f.err(); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,7 +90,18 @@ func openSlackBot(c slackConfig, o Options) (Channel, error) {
 // isSlack knows the hosts that the bot token belongs to.
 func isSlack(host string) bool { return host == "slack.com" || host == "slack-gov.com" }
 
-func (s *slackBot) Recipients() []string { return []string{oneLine(s.cfg.channel, 100)} }
+// Recipients are the channel, and the contacts who get a direct message.
+func (s *slackBot) Recipients() []string {
+	return append([]string{oneLine(s.cfg.channel, 100)}, s.cfg.users...)
+}
+
+// to is where a recipient's messages go.
+func (s *slackBot) to(recipient string) string {
+	if slices.Contains(s.cfg.users, recipient) {
+		return recipient
+	}
+	return s.cfg.channel
+}
 
 // EditsInPlace: chat.update by the message's ts.
 func (s *slackBot) EditsInPlace() {}
@@ -97,15 +109,15 @@ func (s *slackBot) EditsInPlace() {}
 // Follows wants the acknowledgements: the message shows who has the alert, and loses a button.
 func (s *slackBot) Follows(event alert.Event) bool { return event == alert.EventAcknowledged }
 
-func (s *slackBot) Send(ctx context.Context, _ string, m Message) Receipt {
+func (s *slackBot) Send(ctx context.Context, recipient string, m Message) Receipt {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var receipt Receipt
 	if at, ok := parseSlackPlace(m.Prior); ok {
-		receipt = s.continued(ctx, at, m)
+		receipt = s.continued(ctx, at, s.to(recipient), m)
 	} else {
-		receipt = s.begun(ctx, m)
+		receipt = s.begun(ctx, s.to(recipient), m)
 	}
 	receipt.Duration = time.Since(start)
 	return s.scrub.receipt(receipt)
@@ -122,29 +134,29 @@ func parseSlackPlace(id string) (slackPlace, bool) {
 }
 
 // begun posts the first message of its alerts.
-func (s *slackBot) begun(ctx context.Context, m Message) Receipt {
+func (s *slackBot) begun(ctx context.Context, to string, m Message) Receipt {
 	summary, blocks := slackStanding(m)
 	content := clip(slackText(blocks))
-	if m.PossibleDuplicate && slackChannelID.MatchString(s.cfg.channel) {
-		if at, found := s.posted(ctx, slackPlace{channel: s.cfg.channel}, m); found {
+	if m.PossibleDuplicate && slackChannelID.MatchString(to) {
+		if at, found := s.posted(ctx, slackPlace{channel: to}, m); found {
 			return Receipt{Class: Accepted, Proof: "Slack's history holds the message of the earlier attempt: ts " + at.ts, ExternalID: at.String(), Content: content}
 		}
 	}
-	receipt := s.post(ctx, s.cfg.channel, m, slack.MsgOptionText(summary, false), slack.MsgOptionBlocks(blocks...))
+	receipt := s.post(ctx, to, m, slack.MsgOptionText(summary, false), slack.MsgOptionBlocks(blocks...))
 	receipt.Content = content
 	return receipt
 }
 
 // continued edits the message that an earlier event began, and adds a line to its thread: the message says
 // what is true now, and the thread how it came to that. A message that somebody deleted is begun anew.
-func (s *slackBot) continued(ctx context.Context, at slackPlace, m Message) Receipt {
+func (s *slackBot) continued(ctx context.Context, at slackPlace, to string, m Message) Receipt {
 	standing := m
 	standing.PossibleDuplicate = false // editing twice is editing once
 	summary, blocks := slackStanding(standing)
 	receipt, gone := s.edit(ctx, at, m, summary, blocks)
 	if gone {
 		m.Prior = ""
-		return s.begun(ctx, m)
+		return s.begun(ctx, to, m)
 	}
 	line := slackLine(m)
 	receipt.Content = clip(line + "\n\n" + slackText(blocks))
@@ -187,7 +199,7 @@ func (s *slackBot) reply(ctx context.Context, at slackPlace, m Message, line str
 }
 
 func (s *slackBot) post(ctx context.Context, channel string, m Message, options ...slack.MsgOption) Receipt {
-	if after, ok := s.pace.wait(ctx, s.cfg.api.String()+" "+s.cfg.channel, slackEvery, slackPatience); !ok {
+	if after, ok := s.pace.wait(ctx, s.cfg.api.String()+" "+channel, slackEvery, slackPatience); !ok {
 		return Receipt{Class: NotSent, RetryAfter: after.Round(time.Second), Reason: "Slack takes one message a second for a channel, and others are waiting before this one; it is retried"}
 	}
 	if s.cfg.user != "" {

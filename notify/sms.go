@@ -43,6 +43,7 @@ type sms struct {
 func openSMS(cfg Config, o Options) (Channel, error) {
 	f := parseFields(cfg)
 	c := parseSMS(f)
+	c.to = f.alsoNumbers(c.to, cfg.Also)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -101,6 +102,9 @@ func smsText(m Message, replies bool) string {
 	text := smsLine(m)
 	if m.PossibleDuplicate {
 		text += " (perhaps a repetition)"
+	}
+	if m.Note != "" {
+		text += ". " + strings.TrimSuffix(oneLine(m.Note, maxNote), ".")
 	}
 	if len(m.Alerts) > 0 && m.Storm == nil && asksForAnswer(m.Event) {
 		if replies {

@@ -67,6 +67,7 @@ type voice struct {
 func openVoice(cfg Config, o Options) (Channel, error) {
 	f := parseFields(cfg)
 	c := parseVoice(f)
+	c.to = f.alsoNumbers(c.to, cfg.Also)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -171,6 +172,9 @@ func Spoken(m Message) string {
 		if len(m.Alerts) == 1 {
 			sentences = append(sentences, "Alert "+spellOut(m.Alerts[0].ShortID)+".")
 		}
+	}
+	if m.Note != "" {
+		sentences = append(sentences, oneLine(m.Note, maxNote))
 	}
 	if m.PossibleDuplicate {
 		sentences = append(sentences, "Perhaps you were called before.")

@@ -325,6 +325,7 @@ type webhookExtras struct {
 	PossibleDuplicate bool             `json:"possible_duplicate"`
 	// Storm is how the storm stands that the message tells of; left out: it tells of one group.
 	Storm *alert.StormSummary `json:"storm,omitempty"`
+	Note  string              `json:"note,omitempty"`
 }
 
 func (w *webhook) body(m Message) webhookBody {
@@ -337,7 +338,7 @@ func (w *webhook) body(m Message) webhookBody {
 		ExternalURL: m.UIURL, Alerts: []webhookAlert{},
 		OneVault: webhookExtras{
 			Key: m.Key, Event: m.Event, Test: m.Event == alert.EventTest, At: m.At.UTC(), Target: m.Target,
-			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate,
+			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate, Note: oneLine(m.Note, maxNote),
 			Storm: m.Storm,
 		},
 	}

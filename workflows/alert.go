@@ -39,6 +39,7 @@ type alertRun struct {
 	shown    string      // state and wait as last set in the search attributes
 	mutes    mutes
 	storms   storms
+	people   people
 }
 
 func newAlertRun(ctx workflow.Context, in activities.AlertGroupInput) *alertRun {
@@ -74,18 +75,19 @@ func (r *alertRun) setup(ctx workflow.Context) error {
 	workflow.Go(ctx, r.follow)
 	workflow.Go(ctx, r.hearStorms)
 	workflow.Go(ctx, r.followStorms)
+	workflow.Go(ctx, r.followHours)
 	return nil
 }
 
 // run waits until the group has ended, or until its history has grown so long that it must begin anew.
 func (r *alertRun) run(ctx workflow.Context) (AlertResult, error) {
 	err := workflow.Await(ctx, func() bool {
-		return r.quiet(ctx) && (!r.group.Active() || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
+		return r.quiet(ctx) && (!r.unfinished() || workflow.GetInfo(ctx).GetContinueAsNewSuggested())
 	})
 	if err != nil {
 		return AlertResult{}, err
 	}
-	if r.group.Active() {
+	if r.unfinished() {
 		r.group.Trim()
 		return AlertResult{}, workflow.NewContinueAsNewError(ctx, AlertWorkflowName, activities.AlertGroupInput{
 			Target: r.group.Target, Tenant: r.group.Tenant, DefinitionKey: r.group.Definition.Key, State: r.group,
@@ -100,7 +102,7 @@ func (r *alertRun) run(ctx workflow.Context) (AlertResult, error) {
 
 // quiet: nothing is on its way in or out, so that ending now loses nothing.
 func (r *alertRun) quiet(ctx workflow.Context) bool {
-	return r.announce == 0 && len(r.sending) == 0 && r.recorder.unwritten() == 0 &&
+	return r.announce == 0 && len(r.sending) == 0 && r.people.receipts == 0 && r.recorder.unwritten() == 0 &&
 		workflow.AllHandlersFinished(ctx) &&
 		workflow.GetSignalChannel(ctx, alert.SignalTransitions).Len() == 0 &&
 		workflow.GetSignalChannel(ctx, alert.SignalAcknowledge).Len() == 0 &&

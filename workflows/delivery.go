@@ -21,6 +21,7 @@ type delivery struct {
 	alerts    []*alert.Tracked
 	cancel    workflow.CancelFunc
 	onTheWire bool // an attempt is under way
+	fate
 }
 
 // moot: the message asks people to act, and for none of its alerts is that needed any more, or wanted now; or it
@@ -64,14 +65,15 @@ func (r *alertRun) tellTo(ctx workflow.Context, event alert.Event, ledgerEvent s
 			return
 		}
 		hear := hearers()
+		held := r.hoursOf(ctx, hear)
 		alerts := r.holdBack(ctx, event, ledgerEvent, alerts, hear)
 		if len(alerts) == 0 {
 			return
 		}
-		hear = r.handOver(ctx, event, ledgerEvent, alerts, hear)
+		reached := r.holdForHours(ctx, held, hear, event, ledgerEvent, alerts)
 		begun := []*delivery{}
-		for _, key := range hear {
-			channel := r.group.Channels[key]
+		for _, channel := range r.handOver(ctx, event, ledgerEvent, alerts, reached) {
+			key := channel.Key
 			for _, recipient := range channel.Recipients {
 				for _, part := range alert.ByMessage(alerts, alert.Recipient{Channel: key, Address: recipient}) {
 					begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, part, at)...)
@@ -102,10 +104,10 @@ func (r *alertRun) tellResolved(ctx workflow.Context, alerts []*alert.Tracked) {
 		for _, ending := range endingsOf(alerts) {
 			for _, told := range toldOf(ending.alerts) {
 				concerned := r.ownEnd(told, toldTo(told, ending.alerts))
-				if len(concerned) == 0 {
+				if len(concerned) == 0 || r.holdEnding(ctx, told, ending.ledger, concerned) {
 					continue
 				}
-				begun = append(begun, r.deliveries(r.group.Channels[told.Channel], told.Address, ending.event, ending.ledger, concerned, at)...)
+				begun = append(begun, r.deliveries(r.group.ChannelTo(told), told.Address, ending.event, ending.ledger, concerned, at)...)
 			}
 		}
 		r.deliver(ctx, begun, at)
@@ -132,9 +134,11 @@ func (r *alertRun) message(event alert.Event, ledgerEvent string, alerts []*aler
 	}
 }
 
-// deliver begins deliveries and, when all have ended, has the alerts' counts recorded.
+// deliver begins deliveries and, when all have ended, has the alerts' counts recorded. What got through nowhere goes
+// onward.
 func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time) {
-	accepted := map[*alert.Tracked]int{}
+	outer, accepted := ctx, map[*alert.Tracked]int{}
+	r.markBegun(begun)
 	wait := workflow.NewWaitGroup(ctx)
 	for _, d := range begun {
 		deliveryCtx, cancel := workflow.WithCancel(ctx)
@@ -145,8 +149,12 @@ func (r *alertRun) deliver(ctx workflow.Context, begun []*delivery, at time.Time
 			defer wait.Done()
 			for _, t := range r.bringAbout(ctx, d) {
 				accepted[t]++
+				d.accepted = append(d.accepted, t)
 			}
+			onward := r.onward(outer, d)
 			r.sending = slices.DeleteFunc(r.sending, func(other *delivery) bool { return other == d })
+			r.bring(outer, onward)
+			r.awaitReceipt(outer, d)
 			r.show(ctx)
 		})
 	}
@@ -207,6 +215,7 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		}
 		if out.Final {
 			r.count(out.Receipt.Class)
+			d.ended(d.alerts, out.Receipt)
 			return out.Receipt.Class == activities.Accepted
 		}
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
@@ -239,7 +248,7 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
 	d.message.Prior, d.message.Beside = r.group.Message(d.alerts, alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
 	err = workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
-		Channel: d.channel, Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
+		Channel: d.channel.For(d.recipient), Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
 		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)
 	return out, err
@@ -292,6 +301,7 @@ func (r *alertRun) giveUp(ctx workflow.Context, d *delivery, attempt int, err er
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}
 	receipt := activities.Receipt{Class: activities.Uncertain}
+	d.ended(d.alerts, activities.Receipt{Class: activities.Uncertain, Reason: "the worker ended during the attempts"})
 	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
 }
 

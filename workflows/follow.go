@@ -51,7 +51,7 @@ func (r *alertRun) tellFollowers(ctx workflow.Context, alerts []*alert.Tracked) 
 		begun := []*delivery{}
 		for _, m := range messages {
 			for _, recipient := range toldOf(m.alerts) {
-				channel := r.group.Channels[recipient.Channel]
+				channel := r.group.ChannelTo(recipient)
 				if !channel.Following(m.event) {
 					continue
 				}

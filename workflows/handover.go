@@ -35,13 +35,14 @@ func (r *alertRun) tellsItself(to alert.Recipient) bool {
 
 // handOver leaves a message to the storm to which the group belongs, where there is one, and returns the channels
 // that the group must tell itself: all of them, when there is no storm or nobody could say so in time.
-func (r *alertRun) handOver(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, hear []string) []string {
-	var left, own []string
-	for _, key := range hear {
-		if r.group.Channels[key].PerAlert {
-			own = append(own, key)
-		} else {
-			left = append(left, key)
+func (r *alertRun) handOver(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, hear []alert.Channel) []alert.Channel {
+	var left, own []alert.Channel
+	for _, channel := range hear {
+		switch {
+		case channel.PerAlert:
+			own = append(own, channel)
+		case len(channel.Recipients) > 0:
+			left = append(left, channel)
 		}
 	}
 	if len(left) == 0 || !forStorms(event, ledgerEvent) || workflow.GetVersion(ctx, changeStorms, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
@@ -59,10 +60,7 @@ func (r *alertRun) handOver(ctx workflow.Context, event alert.Event, ledgerEvent
 		return hear
 	}
 	id := StormWorkflowID(*storm)
-	h := alert.Handover{ID: alerts[0].Key + "/" + ledgerEvent, Members: r.membersOf(alerts), Event: event, LedgerEvent: ledgerEvent}
-	for _, key := range left {
-		h.Hearers = append(h.Hearers, r.group.Channels[key])
-	}
+	h := alert.Handover{ID: alerts[0].Key + "/" + ledgerEvent, Members: r.membersOf(alerts), Event: event, LedgerEvent: ledgerEvent, Hearers: left}
 	var activity *activities.Storms
 	bring := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Second, ScheduleToCloseTimeout: 20 * time.Second,
@@ -77,7 +75,7 @@ func (r *alertRun) handOver(ctx workflow.Context, event alert.Event, ledgerEvent
 	for _, t := range alerts {
 		t.Storm = &alert.InStorm{Workflow: id, Said: t.Standing()}
 	}
-	r.awaitStorm(ctx, id, h, alerts, left)
+	r.awaitStorm(ctx, id, h, alerts)
 	return own
 }
 
@@ -151,7 +149,7 @@ func (r *alertRun) membersOf(alerts []*alert.Tracked) alert.Members {
 
 // awaitStorm waits until the storm says whom it told. A storm that is gone, because somebody ended its workflow,
 // leaves the message to the group; what it told by then the ledger knows.
-func (r *alertRun) awaitStorm(ctx workflow.Context, id string, h alert.Handover, alerts []*alert.Tracked, channels []string) {
+func (r *alertRun) awaitStorm(ctx workflow.Context, id string, h alert.Handover, alerts []*alert.Tracked) {
 	if r.storms.reports == nil {
 		r.storms.reports = map[string]*alert.StormReport{}
 	}
@@ -174,7 +172,7 @@ func (r *alertRun) awaitStorm(ctx workflow.Context, id string, h alert.Handover,
 			}
 			if err := workflow.SignalExternalWorkflow(ctx, id, "", alert.SignalMembers, r.membersOf(alerts)).Get(ctx, nil); isGone(err) {
 				r.leaveStorm(ctx, id, alerts)
-				r.tellChannels(ctx, h.Event, h.LedgerEvent, alerts, channels)
+				r.tellChannels(ctx, h.Event, h.LedgerEvent, alerts, h.Hearers)
 				return
 			}
 		}
@@ -183,14 +181,13 @@ func (r *alertRun) awaitStorm(ctx workflow.Context, id string, h alert.Handover,
 }
 
 // tellChannels tells some channels of alerts that still ask for somebody.
-func (r *alertRun) tellChannels(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, keys []string) {
+func (r *alertRun) tellChannels(ctx workflow.Context, event alert.Event, ledgerEvent string, alerts []*alert.Tracked, channels []alert.Channel) {
 	alerts = slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !t.Pages() })
 	if len(alerts) == 0 {
 		return
 	}
 	var begun []*delivery
-	for _, key := range keys {
-		channel := r.group.Channels[key]
+	for _, channel := range channels {
 		for _, recipient := range channel.Recipients {
 			begun = append(begun, r.deliveries(channel, recipient, event, ledgerEvent, alerts, now(ctx))...)
 		}

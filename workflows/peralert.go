@@ -103,6 +103,7 @@ func (r *alertRun) note(d *delivery, sent []*alert.Tracked, out activities.SendE
 	}
 	r.group.Delivered += len(out.Delivered)
 	r.group.Failed += len(out.Failed)
+	d.ended(keep(sent, out.Failed), out.Receipt)
 	return delivered
 }
 
@@ -149,7 +150,7 @@ func (r *alertRun) sendEach(ctx workflow.Context, d *delivery, left []*alert.Tra
 		Summary:             string(d.message.Event) + " to " + d.channel.Key + ", one by one",
 		Priority:            temporal.Priority{PriorityKey: 5 - r.group.Definition.Severity.Rank()},
 	})
-	in.Channel, in.Recipient, in.Event = d.channel, d.recipient, d.event
+	in.Channel, in.Recipient, in.Event = d.channel.For(d.recipient), d.recipient, d.event
 	in.Message = d.message
 	in.Message.Alerts = alert.WorstFirst(left)
 	err := workflow.ExecuteActivity(ctx, notifications.SendEach, in).Get(ctx, &out)

@@ -43,6 +43,8 @@ type world struct {
 	onStorm func(activities.JoinStormInput) (*alert.Storm, error)
 	// onBring takes what is left to a storm.
 	onBring func(activities.BringToStormInput) error
+	// confirmed are the recipients whose receipts came.
+	confirmed []string
 }
 
 type sentMessage struct {

@@ -102,7 +102,7 @@ func (a *app) root() *cobra.Command {
 		a.securityCommand(),
 		a.statementCommand(),
 		a.anomalyCommand(),
-		a.policyCommand(), a.routeCommand(),
+		a.policyCommand(), a.routeCommand(), a.contactCommand(),
 		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
 		a.sourceCommand(),
 	)

@@ -213,10 +213,10 @@ BEGIN
     END IF;
     PERFORM monitoring.check_channel_templates(NEW.channel_name, c -> 'templates');
 
-    IF NEW.time_restrictions IS NOT NULL OR NEW.delivery_confirmation_required THEN
-        RAISE WARNING 'channel "%": time_restrictions and delivery_confirmation_required are kept, but this version does not act on them',
-                      NEW.channel_name
-            USING HINT = 'The channel is told at any hour, and DELIVERED means what delivery_proof says.';
+    PERFORM monitoring.check_time_restrictions(NEW.channel_name, NEW.time_restrictions);
+    IF monitoring.unknown_groups(NEW.recipient_groups) <> '{}' THEN
+        RAISE WARNING 'channel "%": recipient_groups names % that there is not', NEW.channel_name, array_to_string(monitoring.unknown_groups(NEW.recipient_groups), ', ')
+            USING HINT = 'Until there is, the recipients of its configuration alone are told. `onevault contact apply FILE` brings groups.';
     END IF;
 
     CASE NEW.channel_type

@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION monitoring.operator_commands() RETURNS name[]
                  'investigate_security_event', 'resolve_security_event', 'mark_security_event_false_positive',
                  'create_incident_from_security_events', 'add_security_events_to_incident',
                  'add_silence', 'extend_silence', 'end_silence', 'add_maintenance', 'remove_maintenance',
-                 'put_source', 'remove_source',
+                 'put_source', 'remove_source', 'set_group_members',
                  'record_evidence_export', 'record_receipt']::name[]
     $$;
 COMMENT ON FUNCTION monitoring.operator_commands() IS
@@ -208,7 +208,8 @@ BEGIN
     LOOP
         IF v_worker IS NOT NULL THEN
             EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_worker);
-            IF v_table.name IN ('monitor_config_h', 'monitor_config_s', 'target_h', 'target_s', 'alert_source_h', 'alert_source_s') THEN
+            IF v_table.name IN ('monitor_config_h', 'monitor_config_s', 'target_h', 'target_s', 'alert_source_h', 'alert_source_s',
+                                'contact_h', 'contact_s', 'recipient_group_h', 'recipient_group_contact_l', 'recipient_group_contact_eff_s') THEN
                 NULL;  -- what is kept how long, and what is watched, is for people to say: a worker that was taken over must not shorten it
             ELSIF v_table.frozen THEN
                 -- To lock a row one must be allowed to update some column; the trigger refuses to do it.
@@ -223,16 +224,17 @@ BEGIN
             EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_operator);
             -- What people configure by INSERT; its triggers check it.
             IF v_table.name IN ('alert_definition_h', 'alert_definition_s', 'notification_config_h', 'notification_config_s',
-                                'monitor_config_h', 'monitor_config_s') THEN
+                                'monitor_config_h', 'monitor_config_s',
+                                'contact_h', 'contact_s', 'recipient_group_h', 'recipient_group_contact_l', 'recipient_group_contact_eff_s') THEN
                 EXECUTE format('GRANT INSERT ON %s TO %s', v_table.sql_name, v_operator);
             END IF;
         END IF;
         IF v_reader IS NOT NULL THEN
-            IF v_table.name = 'notification_config_s' THEN
-                -- Without `configuration`, where an address can hold its own key.
+            IF v_table.name IN ('notification_config_s', 'contact_s') THEN
+                -- Without `configuration`, where an address can hold its own key, and without where people are reached.
                 EXECUTE format('GRANT SELECT (%s) ON %s TO %s',
                                (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-                                 WHERE attrelid = v_table.sql_name::regclass AND attnum > 0 AND NOT attisdropped AND attname <> 'configuration'),
+                                 WHERE attrelid = v_table.sql_name::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL (ARRAY['configuration', 'email_address', 'phone_number', 'slack_user_id', 'pagerduty_user_id'])),
                                v_table.sql_name, v_reader);
             ELSIF v_table.for_readers THEN
                 EXECUTE format('GRANT SELECT ON %s TO %s', v_table.sql_name, v_reader);

@@ -1,4 +1,4 @@
-// Package yamlfile is the form that OneVault's files share: a version, one list, and errors that say where they
+// Package yamlfile is the form that OneVault's files share: a version, a list or several, and errors that say where they
 // are and what to do. It knows no content, and reads no disk.
 package yamlfile
 
@@ -38,6 +38,11 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // List reads a file that holds a version and one list, and returns the items of the list.
 func (r *Reader) List(text []byte, form int, name string) []*yaml.Node {
+	return r.Lists(text, form, name)[name]
+}
+
+// Lists reads a file that holds a version, one list, and perhaps others beside it; it returns the items of each.
+func (r *Reader) Lists(text []byte, form int, name string, beside ...string) map[string][]*yaml.Node {
 	wanted := fmt.Sprintf("write `version: %d`", form)
 	begin := fmt.Sprintf("begin with `version: %d` and `%s:`", form, name)
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -63,14 +68,15 @@ func (r *Reader) List(text []byte, form int, name string) []*yaml.Node {
 		r.Problem(root.Line, "", "", begin, "the file is %s, not a mapping", Kind(root))
 		return nil
 	}
-	known := []string{"version", name}
-	var version, list *yaml.Node
+	known := append([]string{"version", name}, beside...)
+	var version *yaml.Node
+	lists := map[string]*yaml.Node{}
 	for _, e := range r.Entries(root) {
-		switch e.Name {
-		case "version":
+		switch {
+		case e.Name == "version":
 			version = e.Value
-		case name:
-			list = e.Value
+		case slices.Contains(known, e.Name):
+			lists[e.Name] = e.Value
 		default:
 			r.Problem(e.Line, "", e.Name, Suggest(e.Name, known), "unknown field")
 		}
@@ -81,17 +87,23 @@ func (r *Reader) List(text []byte, form int, name string) []*yaml.Node {
 	case version.Value != fmt.Sprint(form):
 		r.Problem(version.Line, "", "version", wanted+", or use a build of onevault that knows it", "is %q", version.Value)
 	}
-	if list == nil || list.Kind != yaml.SequenceNode {
-		line := root.Line
-		if list != nil {
-			line = list.Line
+	items := map[string][]*yaml.Node{}
+	for _, of := range known[1:] {
+		list := lists[of]
+		if list == nil && of != name {
+			continue
 		}
-		r.Problem(line, "", name, "write a list: `"+name+":` and below it `- key: ...`", "missing, or not a list")
-		return nil
-	}
-	items := make([]*yaml.Node, len(list.Content))
-	for i, node := range list.Content {
-		items[i] = Resolve(node)
+		if list == nil || list.Kind != yaml.SequenceNode {
+			line := root.Line
+			if list != nil {
+				line = list.Line
+			}
+			r.Problem(line, "", of, "write a list: `"+of+":` and below it `- key: ...`", "missing, or not a list")
+			continue
+		}
+		for _, node := range list.Content {
+			items[of] = append(items[of], Resolve(node))
+		}
 	}
 	return items
 }

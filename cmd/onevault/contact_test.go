@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const contactFile = `version: 1
+contacts:
+  - key: dana
+    name: Dana
+    email: dana@example.com
+    phone: "+4930123456"
+    time_zone: Europe/Berlin
+    quiet: 22:00-07:00
+    prefers: [SMS, EMAIL]
+  - key: robin
+    name: Robin
+    email: robin@example.com
+    time_zone: UTC
+groups:
+  - key: ONCALL
+    members: [dana, robin]
+`
+
+func TestContact_IsKeptInAFile(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	name := l.file(contactFile)
+	l.expect(exitDone, []string{"no contacts"}, "contact", "list")
+	l.expect(exitDone, []string{"2 contacts and 1 groups, all in order"}, "contact", "lint", name)
+	l.expect(exitDone, []string{"+ dana", "+ ONCALL   dana, robin", "dry run"}, "contact", "apply", name, "--dry-run")
+	l.expect(exitNotFound, []string{"no contact dana"}, "contact", "show", "dana")
+	l.expect(exitDone, []string{"+ dana", "+ ONCALL"}, "contact", "apply", name)
+	l.expect(exitDone, []string{"3 unchanged"}, "contact", "apply", name)
+	if got := l.cli("contact", "export"); got.out != contactFile {
+		t.Errorf("exported\n%s", got.out)
+	}
+	l.expect(exitDone, []string{"dana", "ONCALL", "SMS, EMAIL", "22:00-07:00", "Europe/Berlin"}, "contact", "list")
+	l.expect(exitDone, []string{"+4930123456", "ONCALL", "written"}, "contact", "show", "dana")
+	l.expect(exitDone, []string{"~ ONCALL   robin"}, "contact", "apply", l.file(strings.Replace(contactFile, "[dana, robin]", "[robin]", 1)))
+	l.expect(exitDone, []string{"~ ONCALL   dana, robin"}, "contact", "apply", name)
+
+	for old, c := range map[string]struct{ now, says string }{
+		"Europe/Berlin":         {"Europe/Berln", ":3: dana"},
+		`"+4930123456"`:         {"4930123456", `:6: dana.phone`},
+		"22:00-07:00":           {"at night", ":8: dana.quiet"},
+		"prefers: [SMS, EMAIL]": {"prefer: [SMS]", `did you mean "prefers"?`},
+		"[dana, robin]":         {"[dana, robyn]", `unknown contact "robyn"`},
+		"key: robin":            {"key: dana", "in line 3, too"},
+		"groups:":               {"group:", `did you mean "groups"?`},
+		"name: Robin":           {"enabled: maybe", "robin.enabled"},
+	} {
+		l.expect(exitError, []string{c.says}, "contact", "lint", l.file(strings.Replace(contactFile, old, c.now, 1)))
+	}
+}
