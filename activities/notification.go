@@ -40,6 +40,8 @@ type Notifications struct {
 	Namespace string
 	// Links answer a mail by a press; nil: mails have none.
 	Links *Links
+	// Circuits stand between the messages and their destinations; nil: nothing does.
+	Circuits *Circuits
 }
 
 // SendNotificationInput is one attempt at one delivery: a message to one recipient of one channel.
@@ -100,12 +102,14 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	if message.Answers, err = n.Links.answers(in); err != nil { // a mail without links is better than none
 		n.Log.WarnContext(ctx, "links left out of a message", "channel", in.Channel.Key, "error", err)
 	}
+	refused := false
 	if receipt, found := n.reconcile(ctx, in, message, finding); found {
 		out.Receipt, out.PossibleDuplicate = receipt, in.PossibleDuplicate
 	} else {
-		out.Receipt = withoutAnswers(n.send(ctx, in, message), message)
+		out.Receipt, refused = n.send(ctx, in, message)
+		out.Receipt = withoutAnswers(out.Receipt, message)
 	}
-	out.Final = isFinal(in, out.Receipt.Class)
+	out.Final = isFinal(in, out.Receipt.Class) && !forgiven(in, refused)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
 	outcomes := outcomesOf(in, out, at)
@@ -116,23 +120,25 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	return out, nil
 }
 
-func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) (receipt notify.Receipt, refused bool) {
 	in.Message = message
 	channel, err := n.Channels.Open(ctx, in.Channel)
-	return sendOpened(ctx, channel, err, in)
+	return n.sendOpened(ctx, channel, err, in)
 }
 
-// sendOpened makes the request, on a channel that could be opened.
-func sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) notify.Receipt {
+// sendOpened makes the request, on a channel that could be opened. refused: its circuit did not let it.
+func (n *Notifications) sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) (receipt notify.Receipt, refused bool) {
 	if misconfigured != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}, false
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	return channel.Send(ctx, in.Recipient, in.Message)
+	return n.Circuits.send(ctx, notify.Destination(notify.Type(in.Channel.Type), channel), in, func(ctx context.Context) notify.Receipt {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		return channel.Send(ctx, in.Recipient, in.Message)
+	})
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
@@ -150,6 +156,14 @@ func isFinal(in SendNotificationInput, class notify.Class) bool {
 		return true
 	}
 	return in.Attempt >= in.Channel.RetryAttempts
+}
+
+// forgivenRefusals is how many attempts that a circuit refused do not count against the channel's own.
+const forgivenRefusals = 5
+
+// forgiven: nothing was tried, so that it is not yet the last attempt.
+func forgiven(in SendNotificationInput, refused bool) bool {
+	return refused && in.Attempt < in.Channel.RetryAttempts+forgivenRefusals
 }
 
 // errLedgerLater is why entries are left to the workflow although nobody asked the vault.
