@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 
 	"onevault/alert"
 	"onevault/notify"
@@ -42,6 +43,12 @@ type Notifications struct {
 	Links *Links
 	// Circuits stand between the messages and their destinations; nil: nothing does.
 	Circuits *Circuits
+	// Temporal, the queue and the type of the workflow are for what is over the limit of a channel and waits in a
+	// digest, DigestWithin at most; 0 is DigestWithin.
+	Temporal       client.Client
+	TaskQueue      string
+	DigestWorkflow string
+	DigestWithin   time.Duration
 }
 
 // SendNotificationInput is one attempt at one delivery: a message to one recipient of one channel.
@@ -69,6 +76,8 @@ type SendNotificationOutput struct {
 	MayHaveArrived bool                `json:"may_have_arrived,omitempty"`
 	Entries        []vault.LedgerEntry `json:"entries,omitempty"`
 	Final          bool                `json:"final"`
+	// Digested: nothing was sent, because the channel's limit was reached; a digest will tell of it.
+	Digested bool `json:"digested,omitempty"`
 }
 
 // SendNotification writes the intent, sends, and writes the outcome. A delivery that the ledger already
@@ -83,11 +92,15 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain || in.PossibleDuplicate}
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	intents := entriesOf(in, "PENDING", at)
-	finding, err := n.begin(ctx, in, intents)
+	finding, said, err := n.begin(ctx, in, intents)
 	switch {
 	case err != nil:
 		n.Log.WarnContext(ctx, "intent not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, intents...)
+		said = unasked(in)
+	case finding == vault.FindingDigested:
+		out.Final, out.Digested, out.Receipt = true, true, notify.Receipt{Class: notify.NotSent, Reason: said}
+		return out, n.gather(ctx, in)
 	case finding == vault.FindingDelivered:
 		out.Final = true
 		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore, ExternalID: n.deliveredAs(ctx, in, intents)}
@@ -113,6 +126,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
 	outcomes := outcomesOf(in, out, at)
+	noteLimit(outcomes, said)
 	if err := n.finish(ctx, in, outcomes); err != nil {
 		n.Log.WarnContext(ctx, "outcome not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, outcomes...)
@@ -169,19 +183,22 @@ func forgiven(in SendNotificationInput, refused bool) bool {
 // errLedgerLater is why entries are left to the workflow although nobody asked the vault.
 var errLedgerLater = errors.New("earlier entries wait for the vault")
 
-func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, intents []vault.LedgerEntry) (vault.Finding, error) {
+func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, intents []vault.LedgerEntry) (finding vault.Finding, said string, err error) {
 	if in.LedgerLater {
-		return "", errLedgerLater
+		return "", "", errLedgerLater
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
 	parts := slices.Collect(slices.Chunk(intents, perWrite))
+	if isLimited(in) && len(parts) > 0 {
+		return n.beginLimited(ctx, in, parts)
+	}
 	findings := make([]vault.Finding, len(parts))
-	err := inParallel(len(parts), func(i int) (err error) {
+	err = inParallel(len(parts), func(i int) (err error) {
 		findings[i], err = n.Vault.BeginNotifications(ctx, parts[i])
 		return err
 	})
-	return joined(findings), err
+	return joined(findings), "", err
 }
 
 // joined is what the ledger knows of a message by what it knows of its parts: delivered only when all are, since to

@@ -112,7 +112,7 @@ func slackButtons(m Message) []slack.BlockElement {
 	}
 	value, err := json.Marshal(ref)
 	// A message of so many alerts that they cannot be named is answered by the command that it shows.
-	if err != nil || len(ref.Alerts) == 0 || len(value) > maxSlackValue || m.Event == alert.EventTest || m.Event == alert.EventSilenceEnding {
+	if err != nil || len(ref.Alerts) == 0 || len(value) > maxSlackValue || m.Event == alert.EventTest || m.Event == alert.EventSilenceEnding || m.Event == alert.EventDigest {
 		return nil
 	}
 	button := func(id, label string, style slack.Style) slack.BlockElement {

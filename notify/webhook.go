@@ -373,6 +373,7 @@ func commonAnnotations(m Message) map[string]string {
 }
 
 func newWebhookAlert(m Message, a alert.Alert) webhookAlert {
+	m = m.about(a)
 	labels, notes := commonLabels(m), commonAnnotations(m)
 	labels["alert_id"] = a.ShortID
 	if a.Tenant != "" {

@@ -221,6 +221,7 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	w.RegisterWorkflowWithOptions(workflows.Capacity, workflow.RegisterOptions{Name: workflows.CapacityWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Digest, workflow.RegisterOptions{Name: workflows.DigestWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Examine, workflow.RegisterOptions{Name: workflows.ExamineWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
@@ -233,7 +234,10 @@ func (p *parts) register() (sdkworker.Worker, error) {
 		p.alerts,
 		p.incidents,
 		p.silences,
-		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links, Circuits: p.circuits},
+		&activities.Notifications{
+			Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links, Circuits: p.circuits,
+			Temporal: p.temporal, TaskQueue: p.config.TaskQueue, DigestWorkflow: workflows.DigestWorkflowName, DigestWithin: p.config.DigestWithin,
+		},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
