@@ -14,6 +14,7 @@ const (
 	CollectEvery      = "ONEVAULT_COLLECT_EVERY"
 	EvaluateEvery     = "ONEVAULT_EVALUATE_EVERY"
 	DigestWithin      = "ONEVAULT_DIGEST_WITHIN"
+	CircuitOpenFor    = "ONEVAULT_CIRCUIT_OPEN_FOR"
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
 	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"

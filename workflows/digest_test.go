@@ -171,7 +171,7 @@ func TestAlert_WhoHearsByDigestIsToldOfTheEnd(t *testing.T) {
 		return activities.SendNotificationOutput{Final: true, Digested: true, Receipt: activities.Receipt{Class: activities.NotSent}}, nil
 	}
 	w.bring(0, fired("A"))
-	w.bring(time.Minute, alert.Transition{Kind: alert.TransitionResolved, Alert: alert.Alert{Key: "A"}, At: began.Add(time.Minute), Actor: "condition cleared", Recorded: true})
+	w.bring(time.Minute, ended(alert.TransitionResolved, "A", "condition cleared"))
 	result := w.run()
 	if result.Delivered != 0 || result.Failed != 0 || len(w.sent) != 2 || w.sent[1].Event != "RESOLVED" {
 		t.Errorf("result %+v, sent %d", result, len(w.sent))
