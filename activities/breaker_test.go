@@ -166,3 +166,21 @@ func TestCircuits_ASlowDestinationHasSoManyPlacesAndNoMore(t *testing.T) {
 		t.Errorf("%+v", state)
 	}
 }
+
+func TestCircuits_WhatTheyRefuseTheVaultTellsTheDoctorUntilAMessageArrives(t *testing.T) {
+	t.Parallel()
+	w, in := guarded(t, CircuitLimits{Failures: 2, OpenFor: 200 * time.Millisecond})
+	w.openCircuit(in, 2)
+	w.send(in)
+	refused, err := w.store.RefusedChannels(t.Context())
+	if err != nil || len(refused) != 1 || refused[0].Channel != "OPS" || refused[0].Refused != 1 || !strings.HasPrefix(refused[0].Reason, "circuit open since") {
+		t.Fatalf("%+v, %v", refused, err)
+	}
+	time.Sleep(250 * time.Millisecond)
+	if out := w.send(in); out.Receipt.Class != notify.Accepted {
+		t.Fatalf("%+v", out)
+	}
+	if refused, err := w.store.RefusedChannels(t.Context()); err != nil || len(refused) != 0 {
+		t.Errorf("%+v, %v", refused, err)
+	}
+}

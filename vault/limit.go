@@ -14,6 +14,9 @@ import (
 //go:embed sql/alerts_now.sql
 var alertsNowSQL string
 
+//go:embed sql/refused_channels.sql
+var refusedChannelsSQL string
+
 // BeginWithinLimit is BeginNotifications for a message that counts against the rate_limit_per_hour of its channel.
 // regardless is why it goes whatever the limit, such as "it is CRITICAL"; empty: it does not. said is what the ledger
 // is to say of the limit beside the outcome; empty: nothing.
@@ -77,4 +80,21 @@ func (s *Store) AlertsNow(ctx context.Context, keys []string) (map[string]AlertN
 		now[row.Key] = row
 	}
 	return now, nil
+}
+
+// RefusedChannel is a channel whose destination is left alone because it failed several times in a row.
+type RefusedChannel struct {
+	Channel string
+	Refused int       // attempts that were not made, of the last ten minutes
+	LastAt  time.Time // when the last of them was
+	Reason  string    // what it said
+}
+
+// RefusedChannels lists the channels of which a circuit refused messages lately and that delivered none since.
+func (s *Store) RefusedChannels(ctx context.Context) ([]RefusedChannel, error) {
+	list, err := all(ctx, s, pgx.RowToStructByPos[RefusedChannel], refusedChannelsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read whose messages are refused: %w", err)
+	}
+	return list, nil
 }
