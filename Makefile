@@ -21,7 +21,7 @@ TESTFLAGS ?= -count=1 -parallel=8 -timeout=15m
 # Versions of PostgreSQL for test-matrix, such as VERSIONS="16 18"; empty: 16, 17, 18 and what is installed.
 VERSIONS ?=
 
-.PHONY: help run demo test test-matrix bench bench-alerts bench-collect check build fmt clean
+.PHONY: help run demo test test-matrix bench bench-alerts bench-collect bench-notify check build fmt clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,10 @@ bench-collect: ## measure what a collection costs the watched server, beside Deb
 	@mkdir -p bin
 	@go build -o bin/bench-collect ./bench/collect
 	@bin/bench-collect -json bin/bench-collect.json $(COLLECTFLAGS)
+
+bench-notify: build ## send 10,000 notifications over five channels, one provider dead and four in trouble, and print what became of them
+	@ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev \
+	go test ./e2e -count=1 -run '^TestNotifications_AllAreFinal' -v -notifications=10000
 
 check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules
 	@echo "== format"

@@ -29,7 +29,7 @@ func (l *Links) answers(in SendNotificationInput) ([]notify.Answer, error) {
 	}
 	switch in.Message.Event {
 	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
-	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 		return nil, nil
 	}
 	claims := link.Claims{Recipient: in.Recipient, Message: in.Message.Key, Expires: in.Message.At.Add(linkLifetime)}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 
 	"onevault/alert"
 	"onevault/notify"
@@ -40,6 +41,14 @@ type Notifications struct {
 	Namespace string
 	// Links answer a mail by a press; nil: mails have none.
 	Links *Links
+	// Circuits stand between the messages and their destinations; nil: nothing does.
+	Circuits *Circuits
+	// Temporal, the queue and the type of the workflow are for what is over the limit of a channel and waits in a
+	// digest, DigestWithin at most; 0 is DigestWithin.
+	Temporal       client.Client
+	TaskQueue      string
+	DigestWorkflow string
+	DigestWithin   time.Duration
 }
 
 // SendNotificationInput is one attempt at one delivery: a message to one recipient of one channel.
@@ -69,6 +78,8 @@ type SendNotificationOutput struct {
 	MayHaveArrived bool                `json:"may_have_arrived,omitempty"`
 	Entries        []vault.LedgerEntry `json:"entries,omitempty"`
 	Final          bool                `json:"final"`
+	// Digested: nothing was sent, because the channel's limit was reached; a digest will tell of it.
+	Digested bool `json:"digested,omitempty"`
 }
 
 // SendNotification writes the intent, sends, and writes the outcome. A delivery that the ledger already
@@ -83,11 +94,15 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	out := SendNotificationOutput{PossibleDuplicate: in.Uncertain || in.PossibleDuplicate}
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	intents := entriesOf(in, "PENDING", at)
-	finding, err := n.begin(ctx, in, intents)
+	finding, said, err := n.begin(ctx, in, intents)
 	switch {
 	case err != nil:
 		n.Log.WarnContext(ctx, "intent not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, intents...)
+		said = unasked(in)
+	case finding == vault.FindingDigested:
+		out.Final, out.Digested, out.Receipt = true, true, notify.Receipt{Class: notify.NotSent, Reason: said}
+		return out, n.gather(ctx, in)
 	case finding == vault.FindingDelivered:
 		out.Final = true
 		out.Receipt = notify.Receipt{Class: notify.Accepted, Proof: deliveredBefore, ExternalID: n.deliveredAs(ctx, in, intents)}
@@ -102,15 +117,18 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	if message.Answers, err = n.Links.answers(in); err != nil { // a mail without links is better than none
 		n.Log.WarnContext(ctx, "links left out of a message", "channel", in.Channel.Key, "error", err)
 	}
+	refused := false
 	if receipt, found := n.reconcile(ctx, in, message, finding); found {
 		out.Receipt, out.PossibleDuplicate = receipt, in.PossibleDuplicate
 	} else {
-		out.Receipt = withoutAnswers(n.send(ctx, in, message), message)
+		out.Receipt, refused = n.send(ctx, in, message)
+		out.Receipt = withoutAnswers(out.Receipt, message)
 	}
-	out.Final = isFinal(in, out.Receipt.Class)
+	out.Final = isFinal(in, out.Receipt.Class) && !forgiven(in, refused)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
 
 	outcomes := outcomesOf(in, out, at)
+	noteLimit(outcomes, said)
 	if err := n.finish(ctx, in, outcomes); err != nil {
 		n.Log.WarnContext(ctx, "outcome not recorded yet", "channel", in.Channel.Key, "error", err)
 		out.Entries = append(out.Entries, outcomes...)
@@ -118,23 +136,25 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 	return out, nil
 }
 
-func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) notify.Receipt {
+func (n *Notifications) send(ctx context.Context, in SendNotificationInput, message notify.Message) (receipt notify.Receipt, refused bool) {
 	in.Message = message
 	channel, err := n.Channels.Open(ctx, in.Channel)
-	return sendOpened(ctx, channel, err, in)
+	return n.sendOpened(ctx, channel, err, in)
 }
 
-// sendOpened makes the request, on a channel that could be opened.
-func sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) notify.Receipt {
+// sendOpened makes the request, on a channel that could be opened. refused: its circuit did not let it.
+func (n *Notifications) sendOpened(ctx context.Context, channel notify.Channel, misconfigured error, in SendNotificationInput) (receipt notify.Receipt, refused bool) {
 	if misconfigured != nil {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: misconfigured.Error()}, false
 	}
 	if !slices.Contains(channel.Recipients(), in.Recipient) {
-		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}
+		return notify.Receipt{Class: notify.Misconfigured, Reason: fmt.Sprintf("channel %s no longer sends to %s", in.Channel.Key, in.Recipient)}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	return channel.Send(ctx, in.Recipient, in.Message)
+	return n.Circuits.send(ctx, notify.Destination(notify.Type(in.Channel.Type), channel), in, func(ctx context.Context) notify.Receipt {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		return channel.Send(ctx, in.Recipient, in.Message)
+	})
 }
 
 // mayHaveArrived: an HTTP provider that answers 5xx may have taken the message; a mail server that
@@ -154,22 +174,33 @@ func isFinal(in SendNotificationInput, class notify.Class) bool {
 	return in.Attempt >= in.Channel.RetryAttempts
 }
 
+// forgivenRefusals is how many attempts that a circuit refused do not count against the channel's own.
+const forgivenRefusals = 5
+
+// forgiven: nothing was tried, so that it is not yet the last attempt.
+func forgiven(in SendNotificationInput, refused bool) bool {
+	return refused && in.Attempt < in.Channel.RetryAttempts+forgivenRefusals
+}
+
 // errLedgerLater is why entries are left to the workflow although nobody asked the vault.
 var errLedgerLater = errors.New("earlier entries wait for the vault")
 
-func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, intents []vault.LedgerEntry) (vault.Finding, error) {
+func (n *Notifications) begin(ctx context.Context, in SendNotificationInput, intents []vault.LedgerEntry) (finding vault.Finding, said string, err error) {
 	if in.LedgerLater {
-		return "", errLedgerLater
+		return "", "", errLedgerLater
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerBudget)
 	defer cancel()
 	parts := slices.Collect(slices.Chunk(intents, perWrite))
+	if isLimited(in) && len(parts) > 0 {
+		return n.beginLimited(ctx, in, parts)
+	}
 	findings := make([]vault.Finding, len(parts))
-	err := inParallel(len(parts), func(i int) (err error) {
+	err = inParallel(len(parts), func(i int) (err error) {
 		findings[i], err = n.Vault.BeginNotifications(ctx, parts[i])
 		return err
 	})
-	return joined(findings), err
+	return joined(findings), "", err
 }
 
 // joined is what the ledger knows of a message by what it knows of its parts: delivered only when all are, since to

@@ -84,7 +84,7 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 		}
 		left = left[len(batch):]
 		delivered := len(out.Delivered)
-		outcomes := sendBatch(ctx, attempts, at, begun, channel, misconfigured, &out)
+		outcomes := n.sendBatch(ctx, attempts, at, begun, channel, misconfigured, &out)
 		if in.LedgerLater {
 			out.Entries = append(out.Entries, intents...)
 		}
@@ -120,7 +120,7 @@ func (in SendEachInput) each(batch []alert.Alert, at time.Time) (attempts []Send
 
 // sendBatch sends what the ledger does not hold as delivered, and returns the outcomes for it. begun is empty where
 // the vault was not asked.
-func sendBatch(ctx context.Context, attempts []SendNotificationInput, at time.Time, begun []vault.Begun,
+func (n *Notifications) sendBatch(ctx context.Context, attempts []SendNotificationInput, at time.Time, begun []vault.Begun,
 	channel notify.Channel, misconfigured error, out *SendEachOutput,
 ) []vault.LedgerEntry {
 	results := make([]SendNotificationOutput, len(attempts))
@@ -136,8 +136,9 @@ func sendBatch(ctx context.Context, attempts []SendNotificationInput, at time.Ti
 		}
 		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
-		result.Receipt = sendOpened(ctx, channel, misconfigured, *one)
-		result.Final = isFinal(*one, result.Receipt.Class)
+		refused := false
+		result.Receipt, refused = n.sendOpened(ctx, channel, misconfigured, *one)
+		result.Final = isFinal(*one, result.Receipt.Class) && !forgiven(*one, refused)
 		result.MayHaveArrived = mayHaveArrived(one.Channel, result.Receipt.Class)
 	})
 	var outcomes []vault.LedgerEntry

@@ -58,6 +58,8 @@ const (
 	EventUnanswered    Event = "UNANSWERED" // its acknowledgement or snooze is over, and nobody ended it
 	// EventAcknowledged pages nobody: only channels that show an alert's life in one place are told.
 	EventAcknowledged Event = "ACKNOWLEDGED"
+	// EventDigest tells of many alerts of any definitions, whose own messages were over the limit of a channel.
+	EventDigest Event = "DIGEST"
 )
 
 // Definition is one version of an alert definition, as far as the life of its alerts needs it.

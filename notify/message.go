@@ -47,6 +47,7 @@ type page struct {
 	Facts   []fact
 	Listed  []listedAlert // of a batch, the worst first
 	Hidden  int           // how many more there are
+	Digest  bool          // the alerts are of any definitions, and their values say which
 	Command string        // to acknowledge; empty when nothing is to be acknowledged
 	Answers []Answer      // buttons that answer
 	Links   []link
@@ -62,6 +63,9 @@ type listedAlert struct{ ShortID, Status, Value, When string }
 
 // newPage says in words what m holds. It reads no clock: ages count up to m.At.
 func newPage(m Message) page {
+	if m.Event == alert.EventDigest {
+		return digestPage(m)
+	}
 	p := page{
 		Title:  oneLine(m.Definition.Name, 150),
 		Target: oneLine(m.Target, 100),
@@ -95,7 +99,7 @@ func asksForAnswer(event alert.Event) bool {
 	switch event {
 	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 		return true
-	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged, alert.EventDigest:
 	}
 	return false
 }
@@ -110,7 +114,7 @@ func badge(m Message) string {
 		return "REMINDER"
 	case alert.EventAcknowledged:
 		return "ACKNOWLEDGED"
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventDigest:
 	}
 	return oneLine(string(m.Definition.Severity), 20)
 }
@@ -184,7 +188,7 @@ func lede(m Message, p page) string {
 		return flappingLede(m, on)
 	case alert.EventAcknowledged:
 		return acknowledgedLede(m, on)
-	case alert.EventFired:
+	case alert.EventFired, alert.EventDigest: // a digest has a page of its own
 	}
 	if len(m.Alerts) > 1 {
 		return fmt.Sprintf("%s: %d alerts fired.", on, len(m.Alerts))

@@ -70,6 +70,8 @@ type Message struct {
 	UIURL      string           `json:"ui_url,omitempty"` // the workflow in the Temporal UI, if known
 	// Beside are the alerts that the message Prior shows and this event is not about, as they are now.
 	Beside []alert.Alert `json:"beside,omitempty"`
+	// Gathered says of which definitions the alerts of a digest are, by their keys; only EventDigest has it.
+	Gathered map[string]Gathered `json:"gathered,omitempty"`
 	// Prior is the provider's id of the earlier message to this recipient that the event continues: what a
 	// receipt gave as ExternalID. Empty: there is none, or the channel does not tell in place.
 	Prior string `json:"prior,omitempty"`

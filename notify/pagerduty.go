@@ -183,7 +183,7 @@ func pagerDutyAction(event alert.Event) string {
 		return pagerDutyAcknowledge
 	case alert.EventResolved:
 		return pagerDutyResolve
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	return pagerDutyTrigger
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -201,19 +202,27 @@ func slackFacts(facts []fact) []slack.Block {
 	return blocks
 }
 
-// slackList puts one alert on a line. Twenty lines of bounded fields fit into one section.
+// slackList puts one alert on a line. Twenty lines of bounded fields fit into one section, or ten of a digest.
 func slackList(p page) []slack.Block {
 	if len(p.Listed) == 0 {
 		return nil
 	}
+	perSection, width := len(p.Listed), 30
+	if p.Digest {
+		perSection, width = 10, 150
+	}
 	lines := []string{"*The worst first*"}
-	for _, a := range p.Listed {
-		lines = append(lines, fmt.Sprintf("%s  *%s*  %s %s", slackCode(a.ShortID, 36), slackEscape(a.Value, 30), slackEscape(a.Status, 15), slackEscape(a.When, 50)))
+	var blocks []slack.Block
+	for rows := range slices.Chunk(p.Listed, perSection) {
+		for _, a := range rows {
+			lines = append(lines, fmt.Sprintf("%s  *%s*  %s %s", slackCode(a.ShortID, 36), slackEscape(a.Value, width), slackEscape(a.Status, 15), slackEscape(a.When, 50)))
+		}
+		blocks, lines = append(blocks, slackSection(strings.Join(lines, "\n"))), nil
 	}
 	if p.Hidden > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more", p.Hidden))
+		blocks = append(blocks, slackSection(fmt.Sprintf("and %d more", p.Hidden)))
 	}
-	return []slack.Block{slackSection(strings.Join(lines, "\n"))}
+	return blocks
 }
 
 // slackLinks leaves out a link that would not fit: half of one leads nowhere.

@@ -112,7 +112,7 @@ func slackButtons(m Message) []slack.BlockElement {
 	}
 	value, err := json.Marshal(ref)
 	// A message of so many alerts that they cannot be named is answered by the command that it shows.
-	if err != nil || len(ref.Alerts) == 0 || len(value) > maxSlackValue || m.Storm != nil || m.Event == alert.EventTest || m.Event == alert.EventSilenceEnding {
+	if err != nil || len(ref.Alerts) == 0 || len(value) > maxSlackValue || m.Storm != nil || !answerable(m.Event) {
 		return nil
 	}
 	button := func(id, label string, style slack.Style) slack.BlockElement {
@@ -167,4 +167,9 @@ func slackLine(m Message) string {
 		parts = append(parts, "_"+slackEscape(hint, 250)+"_")
 	}
 	return strings.Join(parts, "\n")
+}
+
+// answerable reports whether a message about an event has buttons: a list of many, and what is no alert's, have none.
+func answerable(event alert.Event) bool {
+	return event != alert.EventTest && event != alert.EventSilenceEnding && event != alert.EventDigest
 }

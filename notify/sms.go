@@ -118,7 +118,7 @@ func smsText(m Message, replies bool) string {
 
 func smsLine(m Message) string {
 	name := strings.TrimSpace(oneLine(m.Target, 60) + " " + oneLine(m.Definition.Name, 80))
-	if len(m.Alerts) == 0 || m.Storm != nil || m.Event == alert.EventSilenceEnding {
+	if len(m.Alerts) == 0 || m.Storm != nil || m.Event == alert.EventSilenceEnding || m.Event == alert.EventDigest {
 		shown := newPage(m)
 		return shown.Subject + ". " + shown.Lede
 	}
@@ -139,7 +139,7 @@ func smsLine(m Message) string {
 		words = append(words, "unanswered again")
 	case alert.EventResolved:
 		return strings.Join(append(words, name), " ") + " after " + period1(lasted(worst, m.At)) + ", " + resolution(worst)
-	case alert.EventFired, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	case alert.EventFired, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged, alert.EventDigest:
 	}
 	words = append(words, name)
 	if value := number(worst.Value, worst.Unit); value != "" {

@@ -377,6 +377,7 @@ func commonAnnotations(m Message) map[string]string {
 }
 
 func newWebhookAlert(m Message, a alert.Alert) webhookAlert {
+	m = m.about(a)
 	labels, notes := commonLabels(m), commonAnnotations(m)
 	for name, value := range a.Labels {
 		if _, ours := labels[name]; !ours {

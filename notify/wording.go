@@ -370,7 +370,7 @@ func Sample(event alert.Event) Message {
 		a.Reopened, a.Flapping = 3, &alert.Flapping{Since: m.At, Reason: "opened 4 times within 30 minutes"}
 	case alert.EventTest:
 		m.Alerts = nil
-	case alert.EventFired, alert.EventUnanswered, alert.EventSilenceEnding:
+	case alert.EventFired, alert.EventUnanswered, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	return m
 }

@@ -13,6 +13,8 @@ const (
 	TaskQueue         = "ONEVAULT_TASK_QUEUE"
 	CollectEvery      = "ONEVAULT_COLLECT_EVERY"
 	EvaluateEvery     = "ONEVAULT_EVALUATE_EVERY"
+	DigestWithin      = "ONEVAULT_DIGEST_WITHIN"
+	CircuitOpenFor    = "ONEVAULT_CIRCUIT_OPEN_FOR"
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
 	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"

@@ -17,7 +17,7 @@ type LedgerEntry struct {
 	Recipient         string    `json:"recipient"`
 	Event             string    `json:"event"` // FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, REOPENED:<n>, FLAPPING, UNANSWERED:<moment>, REPEATED:<level>:<moment>
 	DeliveryKey       string    `json:"delivery_key"`
-	Status            string    `json:"status"` // PENDING, SENT, DELIVERED, FAILED, SUPPRESSED
+	Status            string    `json:"status"` // PENDING, DIGESTED, SENT, DELIVERED, FAILED, SUPPRESSED
 	Attempt           int       `json:"attempt"`
 	At                time.Time `json:"at"`
 	Class             string    `json:"class,omitempty"`
@@ -36,6 +36,7 @@ const (
 	FindingNew            Finding = "NEW"
 	FindingUnknownOutcome Finding = "UNKNOWN_OUTCOME" // an earlier attempt may have arrived
 	FindingDelivered      Finding = "DELIVERED"       // do not send again
+	FindingDigested       Finding = "DIGESTED"        // over the limit of its channel: a digest tells of it
 )
 
 // Begun is what the ledger knew of a notification, and whether it may have arrived before.

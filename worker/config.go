@@ -29,6 +29,9 @@ type Config struct {
 	CollectEvery  time.Duration // default 5m
 	EvaluateEvery time.Duration // 0: each definition by its own frequency; otherwise all at this cadence
 
+	DigestWithin   time.Duration // how long a message over the limit of a channel waits at most; default 15m
+	CircuitOpenFor time.Duration // how long a destination that failed in a row is left alone; default 30s
+
 	// Timezone is where the daily report's days begin and its six o'clock strikes; default UTC.
 	Timezone string
 
@@ -96,6 +99,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("ONEVAULT_COLLECT_EVERY is %s: use at least 1s, usually 5m", c.CollectEvery)
 	case c.EvaluateEvery != 0 && c.EvaluateEvery < time.Second:
 		return fmt.Errorf("ONEVAULT_EVALUATE_EVERY is %s: use at least 1s, or leave it unset for the definitions' own frequencies", c.EvaluateEvery)
+	case c.DigestWithin != 0 && (c.DigestWithin < time.Second || c.DigestWithin > time.Hour):
+		return fmt.Errorf("%s is %s: use 1s to 1h, usually 15m", settings.DigestWithin, c.DigestWithin)
+	case c.CircuitOpenFor != 0 && (c.CircuitOpenFor < time.Second || c.CircuitOpenFor > time.Hour):
+		return fmt.Errorf("%s is %s: use 1s to 1h, usually 30s", settings.CircuitOpenFor, c.CircuitOpenFor)
 	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
 		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
 	case c.SecretsDir != "" && !filepath.IsAbs(c.SecretsDir):

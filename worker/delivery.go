@@ -21,3 +21,16 @@ func (p *parts) deliveries(ctx context.Context) ([]api.ChannelDelivery, error) {
 	}
 	return list, nil
 }
+
+// circuitStates reads how the destinations of this worker stand, for /metrics.
+func (p *parts) circuitStates() []api.CircuitState {
+	states := p.circuits.States()
+	list := make([]api.CircuitState, len(states))
+	for i, s := range states {
+		list[i] = api.CircuitState{
+			Destination: s.Destination, Open: !s.Since.IsZero(), Since: s.Since, UnderWay: s.UnderWay, Waiting: s.Waiting,
+			Opened: s.Opened, Refused: s.Refused,
+		}
+	}
+	return list
+}

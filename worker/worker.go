@@ -42,6 +42,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
+	circuits  *activities.Circuits
 	pressed   []api.Route // where Slack sends what is pressed; empty: nowhere
 }
 
@@ -52,7 +53,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics()}
+	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics(), circuits: activities.NewCircuits(activities.CircuitLimits{OpenFor: config.CircuitOpenFor}, log)}
 	defer p.close()
 	if err := p.openVault(ctx); err != nil {
 		return err
@@ -209,7 +210,9 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	w := sdkworker.New(p.temporal, p.config.TaskQueue, sdkworker.Options{
 		MaxConcurrentWorkflowTaskPollers: 10,
 		MaxConcurrentActivityTaskPollers: 10,
-		WorkerStopTimeout:                10 * time.Second,
+		// More than the destinations of a site can fill with messages that hang: see activities.CircuitLimits.
+		MaxConcurrentActivityExecutionSize: 4000,
+		WorkerStopTimeout:                  10 * time.Second,
 		// How long a task waits for the worker that knows its workflow: a killed one costs no more than this.
 		StickyScheduleToStartTimeout: 3 * time.Second,
 	})
@@ -218,6 +221,7 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	w.RegisterWorkflowWithOptions(workflows.Capacity, workflow.RegisterOptions{Name: workflows.CapacityWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
+	w.RegisterWorkflowWithOptions(workflows.Digest, workflow.RegisterOptions{Name: workflows.DigestWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Examine, workflow.RegisterOptions{Name: workflows.ExamineWorkflowName})
 	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
@@ -232,7 +236,10 @@ func (p *parts) register() (sdkworker.Worker, error) {
 		p.incidents,
 		p.silences,
 		&activities.Storms{Vault: p.store, Temporal: p.temporal, TaskQueue: p.config.TaskQueue, StormWorkflow: workflows.StormWorkflowName},
-		&activities.Notifications{Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links},
+		&activities.Notifications{
+			Vault: p.store, Channels: directory, Log: p.log, UIURL: p.config.UIURL, Namespace: p.config.Namespace, Links: links, Circuits: p.circuits,
+			Temporal: p.temporal, TaskQueue: p.config.TaskQueue, DigestWorkflow: workflows.DigestWorkflowName, DigestWithin: p.config.DigestWithin,
+		},
 		&activities.Reports{Vault: p.store, Channels: directory, Log: p.log},
 		collection,
 		&activities.Security{Vault: p.store, Collection: collection, Log: p.log},
@@ -267,7 +274,7 @@ func (p *parts) serveAPI() (stop func(), err error) {
 		return func() {}, nil
 	}
 	registry := api.NewRegistry()
-	registry.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.PoolMetrics("vault", p.store.Pool()))
+	registry.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.CircuitMetrics(p.circuitStates), api.PoolMetrics("vault", p.store.Pool()))
 	inbound, err := p.inbound(registry)
 	if err != nil {
 		return nil, err

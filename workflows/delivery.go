@@ -35,7 +35,7 @@ func (d *delivery) isDue(t *alert.Tracked) bool {
 		return !t.Active()
 	case alert.EventAcknowledged:
 		return t.Status == alert.StatusAcknowledged
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	return t.Pages()
 }
@@ -210,6 +210,10 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		}
 		last = out
 		r.recorder.ledger(out.Entries...)
+		if out.Digested {
+			r.noteTold(ctx, d, activities.Receipt{}) // who hears of it by digest hears of its end
+			return false
+		}
 		if out.Receipt.Class == activities.Accepted || out.Receipt.Class == activities.Uncertain {
 			r.noteTold(ctx, d, out.Receipt)
 		}
@@ -282,7 +286,7 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 		meanwhile = "the alert had opened again"
 	case alert.EventAcknowledged:
 		meanwhile = "the alert had ended or opened again"
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	switch {
 	case uncertain:

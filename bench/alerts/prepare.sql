@@ -26,11 +26,11 @@ CREATE PROCEDURE bench.put_channel(p_key text, p_url text, p_per_alert boolean)
 BEGIN
     INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary(p_key), p_key);
     INSERT INTO monitoring.notification_config_s (
-        notification_config_hk, hash_diff, channel_name, channel_type, configuration, severity_filter, retry_attempts, retry_delay_seconds)
+        notification_config_hk, hash_diff, channel_name, channel_type, configuration, severity_filter, retry_attempts, retry_delay_seconds, rate_limit_per_hour)
     VALUES (util.hash_binary(p_key), '\x', p_key, 'WEBHOOK',
             jsonb_build_object('url', p_url, 'unsigned', true, 'one_message_per_alert', p_per_alert),
             -- The definitions that come with OneVault may fire on a busy machine; they name no channel and would be heard here.
-            ARRAY['HIGH'], 3, 1);
+            ARRAY['HIGH'], 3, 1, NULL); -- every message is to go out
 END
 $$;
 

@@ -24,7 +24,7 @@ func (a *app) notificationCommand() *cobra.Command {
 
 // deliveryStatuses are the ledger's words for how a notification stands.
 func deliveryStatuses() []string {
-	return []string{"PENDING", "SENT", "DELIVERED", "FAILED", "BOUNCED", "SUPPRESSED"}
+	return []string{"PENDING", "DIGESTED", "SENT", "DELIVERED", "FAILED", "BOUNCED", "SUPPRESSED"}
 }
 
 // certainties are its words for how sure it is that a message arrived.

@@ -73,6 +73,12 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	if config.EvaluateEvery, err = duration(settings.EvaluateEvery, a.setting(evaluateEvery, settings.EvaluateEvery)); err != nil {
 		return err
 	}
+	if config.DigestWithin, err = duration(settings.DigestWithin, a.values.Get(settings.DigestWithin)); err != nil {
+		return err
+	}
+	if config.CircuitOpenFor, err = duration(settings.CircuitOpenFor, a.values.Get(settings.CircuitOpenFor)); err != nil {
+		return err
+	}
 	if config.HeartbeatURL, config.HeartbeatEvery, err = settings.ReadHeartbeat(a.values.Get); err != nil {
 		return usage(err)
 	}

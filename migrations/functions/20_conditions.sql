@@ -253,7 +253,7 @@ BEGIN
     WHEN 'notifications' THEN
         SELECT jsonb_build_object(
                    'notification_failed_pct', round(100.0 * count(*) FILTER (WHERE delivery_status IN ('FAILED', 'BOUNCED'))
-                       / nullif(count(*) FILTER (WHERE delivery_status NOT IN ('PENDING', 'SUPPRESSED')), 0), 2),
+                       / nullif(count(*) FILTER (WHERE delivery_status NOT IN ('PENDING', 'DIGESTED', 'SUPPRESSED')), 0), 2),
                    'notification_pending_count', count(*) FILTER (
                        WHERE delivery_status = 'PENDING' AND sent_timestamp < p_at - interval '5 minutes'))
           INTO v_inputs

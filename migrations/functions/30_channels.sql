@@ -192,6 +192,10 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Use LOW, MEDIUM, HIGH or CRITICAL; NULL lets all through.';
         END IF;
     END LOOP;
+    IF NEW.rate_limit_per_hour < 0 THEN
+        RAISE EXCEPTION 'channel "%": rate_limit_per_hour is %', NEW.channel_name, NEW.rate_limit_per_hour
+            USING ERRCODE = '22023', HINT = 'Give how many messages one recipient may get within an hour; NULL or 0 is no limit.';
+    END IF;
     IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'integration_key', 'api_key'] THEN
         RAISE EXCEPTION 'channel "%": configuration holds a secret itself', NEW.channel_name
             USING ERRCODE = '22023',

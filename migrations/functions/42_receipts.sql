@@ -25,7 +25,7 @@ CREATE OR REPLACE FUNCTION monitoring.delivery_certainty(
            -- Written, and no usable answer: the last attempt said so, or ended without a word a minute ago.
            WHEN p_class = 'UNCERTAIN' OR p_status = 'PENDING' AND p_class IS NULL AND p_sent < p_at - interval '1 minute' THEN 'UNCERTAIN'
            WHEN p_status = 'FAILED' THEN 'FAILED'
-           WHEN p_status = 'PENDING' THEN 'PENDING'
+           WHEN p_status IN ('PENDING', 'DIGESTED') THEN 'PENDING'
            END
     $$;
 COMMENT ON FUNCTION monitoring.delivery_certainty(text, text, boolean, timestamptz, timestamptz) IS

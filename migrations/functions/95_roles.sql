@@ -53,7 +53,8 @@ CREATE OR REPLACE FUNCTION monitoring.worker_writes() RETURNS jsonb
         "security_detection": "INSERT",
         "security_login": "INSERT, UPDATE, DELETE",
         "security_log_position": "INSERT, UPDATE",
-        "receipt_waiting": "INSERT"
+        "receipt_waiting": "INSERT",
+        "notification_window": "INSERT"
     }'
     $$;
 COMMENT ON FUNCTION monitoring.worker_writes() IS

@@ -228,7 +228,7 @@ BEGIN
         ('notification_config_s', 'category_filter', 'Categories that it hears; NULL: all.'),
         ('notification_config_s', 'time_restrictions', 'When it is told: {timezone, windows: [{days, from, to}], outside: hold or skip, applies_to_critical}; NULL: at any hour. See docs/contacts.md.'),
         ('notification_config_s', 'is_enabled', 'Whether it is told anything.'),
-        ('notification_config_s', 'rate_limit_per_hour', 'Kept, and not acted on by this version.'),
+        ('notification_config_s', 'rate_limit_per_hour', 'How many messages one recipient gets within any hour; what is over it comes in one digest, and CRITICAL at once. NULL or 0: no limit. See docs/limits.md.'),
         ('notification_config_s', 'delivery_confirmation_required', 'Without a receipt within confirmation_timeout_minutes the message goes to the next place; see docs/contacts.md.'),
         ('notification_config_s', 'retry_attempts', 'How often a message that did not get through is tried again.'),
         ('notification_config_s', 'retry_delay_seconds', 'Seconds before the first repetition.'),
@@ -236,7 +236,7 @@ BEGIN
 
         ('notification_log_s', 'event', 'What it told: FIRED, ESCALATED:<level>, RESOLVED, REQUESTED:<n>, ACKNOWLEDGED (to channels that show an alert in one place). Of an alert that fired again, for the nth time: REOPENED:<n>, FLAPPING or FLAPPING:<n>, RESOLVED:<n>, ACKNOWLEDGED:<n>, REQUESTED:<n>:<request>.'),
         ('notification_log_s', 'sent_timestamp', 'When the attempt began.'),
-        ('notification_log_s', 'delivery_status', 'PENDING (begun), DELIVERED, FAILED, BOUNCED, SENT or SUPPRESSED.'),
+        ('notification_log_s', 'delivery_status', 'PENDING (begun), DIGESTED (over the limit: a digest will tell of it), DELIVERED, FAILED, BOUNCED, SENT or SUPPRESSED.'),
         ('notification_log_s', 'channel_used', 'Type of the channel: EMAIL, SLACK, ...'),
         ('notification_log_s', 'recipient_address', 'Whom it was sent to: an address, a Slack channel, the host of a webhook.'),
         ('notification_log_s', 'message_content', 'What was said, without secrets.'),

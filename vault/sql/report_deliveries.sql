@@ -8,7 +8,7 @@ SELECT h.notification_config_bk AS channel,
                           AND (l.outcome_class = 'UNCERTAIN'
                                OR l.delivery_status = 'PENDING' AND l.outcome_class IS NULL
                                   AND l.sent_timestamp < $2::timestamptz - interval '1 minute')) AS uncertain,
-       count(*) FILTER (WHERE l.delivery_status = 'SENT'
+       count(*) FILTER (WHERE l.delivery_status IN ('SENT', 'DIGESTED')
                            OR l.delivery_status = 'PENDING' AND (l.outcome_class <> 'UNCERTAIN'
                                OR l.outcome_class IS NULL AND l.sent_timestamp >= $2::timestamptz - interval '1 minute')) AS waiting,
        count(*) FILTER (WHERE l.delivery_status = 'SUPPRESSED') AS withdrawn,

@@ -41,7 +41,7 @@ func Vault(ctx context.Context, databaseURL string, store *vault.Store, clock fu
 	}
 	for _, check := range []func(context.Context, *vault.Store, func() time.Time) ([]Finding, error){
 		checkActivity, checkTargets, checkFunctions, checkDiscipline, checkRetention, checkSecurity, checkDefinitions, checkRawSQL, checkDeliveries,
-		checkSources,
+		checkSources, checkCircuits,
 	} {
 		found, err := check(ctx, store, clock)
 		if err != nil {

@@ -28,7 +28,7 @@ rates AS (
 )
 SELECT look.n, i.name, i.value::text
   FROM (SELECT g.n, round(100.0 * count(*) FILTER (WHERE s.status IN ('FAILED', 'BOUNCED'))
-                          / nullif(count(*) FILTER (WHERE s.status NOT IN ('PENDING', 'SUPPRESSED')), 0), 2) AS failed,
+                          / nullif(count(*) FILTER (WHERE s.status NOT IN ('PENDING', 'DIGESTED', 'SUPPRESSED')), 0), 2) AS failed,
                count(*) FILTER (WHERE s.status = 'PENDING' AND s.late) AS pending
           FROM generate_series(0, $3::integer - 1) AS g (n)
           LEFT JOIN stood s ON s.n = g.n

@@ -1,0 +1,319 @@
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"onevault/activities"
+	"onevault/inbox"
+	"onevault/settings"
+)
+
+var notifications = flag.Int("notifications", 1000, "number of notifications over five channels, one of whose providers is dead")
+
+func TestRateLimit_WhatIsOverItIsToldInOneDigestThatSurvivesAKilledWorker(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, "limits")
+	s := tell(t, &r.world, "E2E_LIMITS")
+	s.channel("FEW", "WEBHOOK", webhookTo(s.inbox), 3, 1)
+	s.limit("FEW", 2)
+	worker := r.startWorker(settings.DigestWithin + "=40s")
+	awaitReady(t, worker)
+	r.awaitSamples()
+
+	few := rule{channels: []string{s.channelKey("FEW")}}
+	keys := []string{s.key + "_A", s.key + "_B", s.key + "_C", s.key + "_D", s.key + "_E"}
+	s.defineAs(few, holds, keys...)
+	if got := s.awaitLedger("FEW", 5); !slices.Equal(got, []string{"DELIVERED FIRED 1", "DELIVERED FIRED 1", "DIGESTED FIRED", "DIGESTED FIRED", "DIGESTED FIRED"}) {
+		t.Fatalf("ledger %q", got)
+	}
+	worker.kill()
+	awaitReady(t, r.startWorker(settings.DigestWithin+"=40s"))
+
+	r.awaitGathered(s.channelKey("FEW"), s.inbox.HTTPURL()+"/...", 3) // also what the killed worker had not brought yet
+
+	// What is over before its digest is said in it, and nobody hears of it in another way.
+	waiting := s.waitingDefinition()
+	s.defineAs(few, clears, waiting)
+	eventually(t, patience, "the digest", func(context.Context) (bool, any, error) {
+		list := s.inbox.Messages()
+		return len(list) >= 3, len(list), nil
+	})
+	eventually(t, patience, "the ledger of the digest", func(context.Context) (bool, any, error) {
+		got := s.ledgerOf("FEW")
+		return !slices.ContainsFunc(got, func(e string) bool { return !strings.HasPrefix(e, "DELIVERED") }), got, nil
+	})
+	list := s.inbox.Messages()
+	if len(list) != 3 || !strings.Contains(list[2].Raw, "Digest: 2 open alerts, 1 over") || !strings.HasPrefix(list[2].Key, "digest/"+s.channelKey("FEW")+"/") {
+		t.Errorf("%d messages, the last: %s %s", len(list), list[len(list)-1].Key, list[len(list)-1].Raw)
+	}
+	got := s.ledgerOf("FEW")
+	if want := []string{"DELIVERED FIRED 1", "DELIVERED FIRED 1", "DELIVERED FIRED digest", "DELIVERED FIRED digest", "DELIVERED FIRED digest", "DELIVERED RESOLVED digest"}; !slices.Equal(got, want) {
+		t.Errorf("ledger %q", got)
+	}
+}
+
+// awaitGathered waits until so many messages were brought to the digest of a recipient, and the alerts' workflows know it.
+func (r *rig) awaitGathered(channel, recipient string, n int) {
+	r.t.Helper()
+	id := activities.DigestWorkflowID(channel, recipient)
+	eventually(r.t, patience, fmt.Sprintf("%d messages in %s", n, id), func(ctx context.Context) (bool, any, error) {
+		gathered := 0
+		events := r.temporal.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			event, err := events.Next()
+			if err != nil {
+				return false, nil, err
+			}
+			if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
+				gathered++
+			}
+		}
+		return gathered >= n, gathered, nil
+	})
+}
+
+// limit gives a channel of the story a rate_limit_per_hour.
+func (s *story) limit(name string, perHour int) {
+	s.t.Helper()
+	_, err := s.w.db.Exec(s.t.Context(), `
+		INSERT INTO monitoring.notification_config_s (
+		    notification_config_hk, hash_diff, channel_name, channel_type, configuration, category_filter, retry_attempts, retry_delay_seconds, rate_limit_per_hour)
+		SELECT notification_config_hk, '\x', channel_name, channel_type, configuration, category_filter, retry_attempts, retry_delay_seconds, nullif($2, 0)
+		  FROM monitoring.notification_config_s WHERE channel_name = $1 AND load_end_date IS NULL`, s.channelKey(name), perHour)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ledgerOf lists how the notifications of a channel stand: status, event, and whether a message of its own or a digest
+// told of it.
+func (s *story) ledgerOf(name string) []string {
+	s.t.Helper()
+	rows, err := s.w.db.Query(s.t.Context(), `
+		SELECT concat_ws(' ', n.delivery_status, n.event, CASE WHEN n.delivery_status = 'DIGESTED' THEN NULL WHEN n.delivery_key LIKE 'digest/%' THEN 'digest' ELSE '1' END)
+		  FROM monitoring.notification_log_s n
+		  JOIN monitoring.notification_log_h h USING (notification_log_hk)
+		  JOIN monitoring.notification_config_h c USING (notification_config_hk)
+		 WHERE c.notification_config_bk = $1 AND n.load_end_date IS NULL
+		 ORDER BY 1`, s.channelKey(name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			s.t.Fatal(err)
+		}
+		list = append(list, line)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
+	return list
+}
+
+// awaitLedger waits until so many notifications of a channel have no attempt under way.
+func (s *story) awaitLedger(name string, n int) (list []string) {
+	s.t.Helper()
+	eventually(s.t, patience, fmt.Sprintf("%d notifications of %s", n, name), func(context.Context) (bool, any, error) {
+		list = s.ledgerOf(name)
+		return len(list) >= n && !slices.ContainsFunc(list, func(e string) bool { return strings.HasPrefix(e, "PENDING") }), list, nil
+	})
+	return list
+}
+
+// waitingDefinition is one whose alert waits in a digest.
+func (s *story) waitingDefinition() (key string) {
+	s.t.Helper()
+	err := s.w.db.QueryRow(s.t.Context(), `
+		SELECT d.alert_definition_bk
+		  FROM monitoring.notification_log_s n
+		  JOIN monitoring.notification_log_h h USING (notification_log_hk)
+		  JOIN monitoring.alert_instance_h a USING (alert_instance_hk)
+		  JOIN monitoring.alert_definition_h d USING (alert_definition_hk)
+		 WHERE d.alert_definition_bk LIKE $1 || '%' AND n.load_end_date IS NULL AND n.delivery_status = 'DIGESTED'
+		 ORDER BY 1 LIMIT 1`, s.key).Scan(&key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return key
+}
+
+// ---------------------------------------------------------------- many
+
+// outcome is what became of the notifications of one channel.
+type outcome struct {
+	channel                                        string
+	delivered, failed, open, uncertain, duplicates int
+	received, twice                                int
+	p95                                            time.Duration // from the firing until it was taken
+}
+
+func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, "many")
+	s := tell(t, &r.world, "E2E_MANY")
+	var err error
+	if s.inbox, err = inbox.Start(context.Background(), inbox.Config{WebhookSecret: webhookSecret, Keep: 4 * *notifications, Log: discard}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.inbox.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	names := s.fiveChannels()
+	worker := r.startWorker(settings.CircuitOpenFor + "=2s")
+	awaitReady(t, worker)
+	each := *notifications / len(names)
+
+	calm := s.storm("CALM", each, names)
+	for channel, trouble := range map[string]struct {
+		times int
+		how   inbox.Behaviour
+	}{
+		inbox.Slack:     {1 << 20, inbox.Behaviour{Hang: true}}, // one provider of five
+		inbox.Webhook:   {each / 20, inbox.Behaviour{Status: 503}},
+		inbox.Email:     {each / 20, inbox.Behaviour{Status: 451}},
+		inbox.PagerDuty: {3, inbox.Behaviour{Cut: true, Taken: true}},
+		inbox.SMS:       {3, inbox.Behaviour{Cut: true, Taken: true}},
+	} {
+		if err := s.inbox.Fail(channel, trouble.times, trouble.how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	storm := s.storm("STORM", each, names)
+	t.Logf("%d notifications over five channels, one provider dead and four in trouble: all final %s after they fired",
+		each*len(names), time.Since(began).Round(time.Millisecond))
+	for i, o := range storm {
+		t.Logf("%-9s delivered %d, failed %d (uncertain %d), possible duplicates %d; received %d, of them twice %d; p95 %s, before the trouble %s",
+			o.channel, o.delivered, o.failed, o.uncertain, o.duplicates, o.received, o.twice, o.p95.Round(time.Millisecond), calm[i].p95.Round(time.Millisecond))
+		switch {
+		case o.open != 0 || o.delivered+o.failed != each:
+			t.Errorf("%s: %+v: not all are final", o.channel, o)
+		case o.channel == "SLACK" && o.delivered != 0:
+			t.Errorf("%s: %d were delivered by a provider that is dead", o.channel, o.delivered)
+		case o.channel != "SLACK" && o.delivered+o.uncertain != each:
+			t.Errorf("%s: %d of %d arrived", o.channel, o.delivered+o.uncertain, each)
+		case o.received < o.delivered-each/1000 && o.channel != "PAGERDUTY":
+			t.Errorf("%s: %d are said to be delivered, and %d came", o.channel, o.delivered, o.received)
+		case o.twice > o.duplicates:
+			t.Errorf("%s: %d came twice, and %d are shown as possible duplicates", o.channel, o.twice, o.duplicates)
+		}
+		if calm[i].delivered != each {
+			t.Errorf("%s: %d of %d arrived without any trouble", o.channel, calm[i].delivered, each)
+		}
+	}
+}
+
+// fiveChannels puts a channel of each of five types that wants a message about each alert.
+func (s *story) fiveChannels() []string {
+	s.t.Helper()
+	put := func(name string, configuration map[string]any) {
+		configuration["one_message_per_alert"] = true
+		s.channel("EACH_"+name, name, configuration, 3, 1)
+	}
+	put("EMAIL", emailTo(s.t, s.inbox))
+	put("SLACK", map[string]any{"webhook_url": s.inbox.HTTPURL() + "/slack/services/T0/B0/" + slackToken})
+	put("WEBHOOK", webhookTo(s.inbox))
+	put("SMS", map[string]any{
+		"account_sid": "AC00000000000000000000000000000000", "auth_token_env": twilioTokenVariable, "from_number": "+12025550100",
+		"to_numbers": []string{"+12025550198"}, "api_base_url": s.inbox.HTTPURL() + "/twilio",
+	})
+	put("PAGERDUTY", map[string]any{"routing_key_env": pagerKeyVariable, "api_base_url": s.inbox.HTTPURL() + "/pagerduty"})
+	return []string{"EMAIL", "SLACK", "WEBHOOK", "SMS", "PAGERDUTY"}
+}
+
+// storm opens so many alerts of one definition in one transaction, as an evaluation that finds them does, and returns
+// what became of them when every notification is final.
+func (s *story) storm(name string, alerts int, names []string) []outcome {
+	s.t.Helper()
+	key := s.key + "_" + name
+	var channels []string
+	for _, n := range names {
+		channels = append(channels, s.channelKey("EACH_"+n))
+	}
+	s.defineAs(rule{channels: channels}, clears, key)
+	before := len(s.inbox.Attempts())
+	began := time.Now()
+	if _, err := s.w.db.Exec(s.t.Context(), sqlStorm, key, alerts); err != nil {
+		s.t.Fatal(err)
+	}
+	var list []outcome
+	eventually(s.t, 4*patience, "every notification of "+key+" to be final", func(ctx context.Context) (bool, any, error) {
+		list = nil
+		rows, err := s.w.db.Query(ctx, sqlOutcomes, key, names)
+		if err != nil {
+			return false, nil, err
+		}
+		defer rows.Close()
+		final := true
+		for rows.Next() {
+			var o outcome
+			if err := rows.Scan(&o.channel, &o.delivered, &o.failed, &o.open, &o.uncertain, &o.duplicates); err != nil {
+				return false, nil, err
+			}
+			final = final && o.open == 0 && o.delivered+o.failed == alerts
+			list = append(list, o)
+		}
+		return final && len(list) == len(names), list, rows.Err()
+	})
+	for i := range list {
+		o := &list[i]
+		var took []time.Duration
+		copies := map[string]int{}
+		for _, m := range s.inbox.Attempts()[before:] {
+			if m.Refused || m.Channel != o.channel {
+				continue
+			}
+			took = append(took, m.ReceivedAt.Sub(began))
+			if m.Key != "" {
+				copies[m.Key]++
+			}
+		}
+		o.received = len(took)
+		for _, n := range copies {
+			o.twice += n - 1
+		}
+		if slices.Sort(took); len(took) > 0 {
+			o.p95 = took[len(took)*95/100]
+		}
+	}
+	return list
+}
+
+const sqlStorm = `
+WITH moment AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS at),
+opened AS MATERIALIZED (
+    SELECT i, m.at, monitoring.open_alert(
+               util.bk('ALERT', 'local', $1, 'SYSTEM', to_char((m.at + make_interval(secs => i / 1e6)) AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS')),
+               util.hash_binary($1), NULL, 'local', 'OPEN', m.at, i, jsonb_build_object('reason', format('slot %s is over the line', i)), 'HIGH', NULL, 'story') AS hk
+      FROM generate_series(1, $2::integer) AS i, moment AS m
+)
+SELECT count(monitoring.tell_workflow('FIRED', o.hk, jsonb_build_object('at', o.at, 'value', o.i))::text) FROM opened AS o`
+
+const sqlOutcomes = `
+SELECT n.name,
+       count(s.*) FILTER (WHERE s.delivery_status IN ('DELIVERED', 'SENT')),
+       count(s.*) FILTER (WHERE s.delivery_status IN ('FAILED', 'BOUNCED')),
+       count(s.*) FILTER (WHERE s.delivery_status NOT IN ('DELIVERED', 'SENT', 'FAILED', 'BOUNCED')),
+       count(s.*) FILTER (WHERE s.delivery_status = 'FAILED' AND s.outcome_class = 'UNCERTAIN'),
+       count(s.*) FILTER (WHERE s.possible_duplicate)
+  FROM unnest($2::text[]) WITH ORDINALITY AS n (name, o)
+  LEFT JOIN (monitoring.notification_log_s s
+             JOIN monitoring.notification_log_h h ON h.notification_log_hk = s.notification_log_hk
+             JOIN monitoring.alert_instance_h a ON a.alert_instance_hk = h.alert_instance_hk AND a.alert_definition_hk = util.hash_binary($1))
+    ON s.load_end_date IS NULL AND s.channel_used = n.name
+ GROUP BY n.name, n.o
+ ORDER BY n.o`
