@@ -116,6 +116,9 @@ func TestStorm_FifteenDefinitionsOnOneTargetAreOneMessagePerChannel(t *testing.T
 	}
 	r.must(t, "alert", "resolve", worst.ID, "-m", "killed it")
 	r.awaitState(t, keys[9], "RESOLVED")
+	if shown := r.must(t, "alert", "show", worst.ID); !strings.Contains(shown, "as part of a storm") {
+		t.Errorf("alert show does not say that it was told as part of a storm:\n%s", shown)
+	}
 	entries, err := r.ledger(t.Context(), keys[3])
 	if err != nil {
 		t.Fatal(err)
