@@ -30,7 +30,8 @@ type Storm struct {
 	Name    string    `json:"name"` // the target, or the key of the definition
 	Tenant  string    `json:"tenant,omitempty"`
 	BeganAt time.Time `json:"began_at"`
-	Limit   int       `json:"limit"` // so many groups are no storm yet
+	Limit   int       `json:"limit"`             // so many groups are no storm yet
+	AtOnce  int       `json:"at_once,omitempty"` // so many fired at the same time; 0: that is not known
 }
 
 // InStorm is what a group remembers of an alert that it left to a storm.
@@ -98,22 +99,25 @@ type StormTold struct {
 const (
 	// StormGather is how long a storm waits for what fires with it.
 	StormGather = 2 * time.Second
+	// StormGatherMost is how long its first message waits for the groups that fired at the same time.
+	StormGatherMost = 10 * time.Second
 	// StormQuiet is how long after a message of a storm the next one comes that only says that it grew.
 	StormQuiet = 10 * time.Minute
 )
 
 // StormState is what a storm's workflow carries. Its methods are the rules.
 type StormState struct {
-	Storm    Storm              `json:"storm"`
-	Groups   map[string]Members `json:"groups"`   // by their workflow
-	Channels map[string]Channel `json:"channels"` // that were told, or are to be
-	Pending  []Handover         `json:"pending,omitempty"`
-	Seen     map[string]bool    `json:"seen"` // handovers that came
-	Messages int                `json:"messages"`
-	LastTold time.Time          `json:"last_told,omitzero"`
-	Peak     int                `json:"peak"`  // the most groups that were open at a time
-	Ever     int                `json:"ever"`  // alerts that were ever among them
-	Ended    int                `json:"ended"` // those of them of whose end people were told
+	Storm     Storm              `json:"storm"`
+	Groups    map[string]Members `json:"groups"`   // by their workflow
+	Channels  map[string]Channel `json:"channels"` // that were told, or are to be
+	Pending   []Handover         `json:"pending,omitempty"`
+	Seen      map[string]bool    `json:"seen"` // handovers that came
+	Messages  int                `json:"messages"`
+	LastTold  time.Time          `json:"last_told,omitzero"`
+	FirstTold time.Time          `json:"first_told,omitzero"`
+	Peak      int                `json:"peak"`  // the most groups that were open at a time
+	Ever      int                `json:"ever"`  // alerts that were ever among them
+	Ended     int                `json:"ended"` // those of them of whose end people were told
 }
 
 // NewStormState is a storm of which nothing is known yet.
@@ -190,7 +194,12 @@ func (s *StormState) Due() time.Time {
 	var due time.Time
 	for _, h := range s.Pending {
 		at := h.At.Add(StormGather)
-		if growth := s.LastTold.Add(StormQuiet); !s.LastTold.IsZero() && !h.urgent() && growth.After(at) {
+		switch growth := s.LastTold.Add(StormQuiet); {
+		case s.LastTold.IsZero() && len(s.Groups) < s.Storm.AtOnce:
+			at = h.At.Add(StormGatherMost)
+		case !s.LastTold.IsZero() && s.late(h):
+			at = h.At.Add(StormGatherMost) // there may be more of them
+		case !s.LastTold.IsZero() && !h.urgent() && growth.After(at):
 			at = growth
 		}
 		if due.IsZero() || at.Before(due) {
@@ -198,6 +207,14 @@ func (s *StormState) Due() time.Time {
 		}
 	}
 	return due
+}
+
+// late: it fired before people were told of the storm, and was not in that message, for instance because a worker
+// died. They believe to know all, so it does not wait as what fired since then.
+func (s *StormState) late(h Handover) bool {
+	return slices.ContainsFunc(h.Members.Alerts, func(m Member) bool {
+		return !latest(m.TriggeredAt, m.ReopenedAt).After(s.FirstTold)
+	}) && !h.urgent()
 }
 
 // urgent: it does not wait because others were told of the storm lately.
@@ -266,6 +283,9 @@ func (s *StormState) Next(now time.Time) ([]StormMessage, []Handover) {
 	if len(messages) > 0 {
 		s.Messages++
 		s.LastTold = now
+		if s.FirstTold.IsZero() {
+			s.FirstTold = now
+		}
 	}
 	return messages, taken
 }
@@ -308,7 +328,7 @@ func (s *StormState) Release() []string {
 		groups = append(groups, name)
 	}
 	slices.Sort(groups)
-	s.Groups, s.Peak, s.LastTold = map[string]Members{}, 0, time.Time{}
+	s.Groups, s.Peak, s.LastTold, s.FirstTold = map[string]Members{}, 0, time.Time{}, time.Time{}
 	return groups
 }
 

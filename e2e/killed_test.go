@@ -27,6 +27,9 @@ func TestKilledWorker_LeavesEveryAlertToldAndNoneTwiceUnlessMarked(t *testing.T)
 
 	// (a) Between the record and the notification: at the moment of the commit.
 	listener := r.listen()
+	if err := r.tellEachGroup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	keys := s.defineMany(holds)
 	r.awaitOpened(listener, keys[0]) // all are opened in one transaction
 	worker.kill()

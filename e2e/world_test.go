@@ -60,7 +60,11 @@ func startWorld(name string) (*world, error) {
 	if err := w.startDev(nil, "--postgres-port=0", "--temporal-port=0", "--ui-port=0", "--api-port=0", "--inbox-port=0", "--smtp-port=0"); err != nil {
 		return nil, errors.Join(err, w.stop())
 	}
-	return w, w.connect()
+	if err := w.connect(); err != nil {
+		return w, err
+	}
+	// Its stories fire side by side on one target, and each is about its own messages.
+	return w, w.tellEachGroup(context.Background())
 }
 
 // startDev starts onevault-dev and waits for the file with its addresses.

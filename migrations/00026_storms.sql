@@ -26,6 +26,7 @@ CREATE TABLE monitoring.storm_s (
     ended_at      timestamptz,
     group_limit   integer NOT NULL,
     group_count   integer NOT NULL,
+    at_once       integer NOT NULL,
     alert_count   integer,
     record_source varchar(100) NOT NULL DEFAULT 'STORM_WATCH',
     PRIMARY KEY (storm_hk, load_date),
@@ -36,6 +37,7 @@ COMMENT ON COLUMN monitoring.storm_s.began_at IS 'When the limit was found to be
 COMMENT ON COLUMN monitoring.storm_s.ended_at IS 'When it ended; NULL: it is on, and groups that fire join it.';
 COMMENT ON COLUMN monitoring.storm_s.group_limit IS 'How many groups were no storm yet, as it was set when it began.';
 COMMENT ON COLUMN monitoring.storm_s.group_count IS 'How many groups had fired: at its beginning, and once it ended those that it told of.';
+COMMENT ON COLUMN monitoring.storm_s.at_once IS 'How many groups had fired together, within two seconds, with the one that passed the limit: the first message waits for them, ten seconds at most.';
 COMMENT ON COLUMN monitoring.storm_s.alert_count IS 'How many alerts it told of; NULL: it is on.';
 
 -- +goose Down

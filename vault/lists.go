@@ -226,6 +226,7 @@ type Told struct {
 	Proof             string    `json:"proof,omitempty"`
 	ExternalID        string    `json:"external_id,omitempty"`
 	PossibleDuplicate bool      `json:"possible_duplicate"`
+	InStorm           bool      `json:"in_storm,omitempty"` // told as a part of a storm
 }
 
 // AlertTold lists who was told of an alert, oldest first.

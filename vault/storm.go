@@ -16,11 +16,11 @@ import (
 func (s *Store) JoinStorm(ctx context.Context, target, definition, tenant string, firedAt time.Time) (alert.Storm, bool, error) {
 	found, err := one(ctx, s, func(row pgx.CollectableRow) (alert.Storm, error) {
 		storm := alert.Storm{Tenant: tenant}
-		err := row.Scan(&storm.Key, &storm.Kind, &storm.Name, &storm.BeganAt, &storm.Limit)
+		err := row.Scan(&storm.Key, &storm.Kind, &storm.Name, &storm.BeganAt, &storm.Limit, &storm.AtOnce)
 		storm.BeganAt = storm.BeganAt.UTC()
 		return storm, err
 	}, `
-		SELECT storm_bk, storm_kind, storm_name, began_at, group_limit
+		SELECT storm_bk, storm_kind, storm_name, began_at, group_limit, at_once
 		  FROM monitoring.join_storm($1, $2, decode($3, 'hex'), $4)`, target, definition, optional(tenant), firedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return alert.Storm{}, false, nil

@@ -101,6 +101,7 @@ func (s *sky) fire(at time.Duration, from, to int, severity alert.Severity) {
 		s.mu.Unlock()
 		for i := from; i < to; i++ {
 			item := fired(definition(i))
+			item.At, item.Alert.TriggeredAt = s.env.Now(), s.env.Now()
 			d := connections
 			d.Key, d.Name, d.Severity = definition(i), "Definition "+definition(i), severity
 			item.Definition = &d
@@ -196,6 +197,31 @@ func TestStorm_WhatJoinsLaterIsToldTogetherAndACriticalOneAtOnce(t *testing.T) {
 	s.end(14*time.Minute+30*time.Second, alert.TransitionResolved, 0, 9)
 	s.runUntil(30 * time.Minute)
 	s.expectTold("EMAIL", "FIRED 5 at 0s", "FIRED 2 at 10m0s", "FIRED 2 at 14m0s", "RESOLVED 9 at 14m0s")
+}
+
+func TestStorm_WaitsForThoseThatFiredAtTheSameTimeAndOwesWhoComesLate(t *testing.T) {
+	t.Parallel()
+	s := newSky(t, emailOnly, 3)
+	ask := s.onStorm
+	s.onStorm = func(in activities.JoinStormInput) (*alert.Storm, error) {
+		storm, err := ask(in)
+		if storm != nil {
+			storm.AtOnce = 8
+		}
+		return storm, err
+	}
+	s.fire(0, 0, 5, alert.SeverityHigh)
+	s.fire(6*time.Second, 5, 8, alert.SeverityHigh) // the eighth group is here
+	s.after(time.Minute, func() {
+		late := fired(definition(8)) // at the beginning
+		d := connections
+		d.Key = definition(8)
+		late.Definition = &d
+		s.env.SignalWorkflow("group", toGroup{definition(8), late})
+	})
+	s.end(5*time.Minute, alert.TransitionResolved, 0, 9)
+	s.runUntil(30 * time.Minute)
+	s.expectTold("EMAIL", "FIRED 8 at 0s", "FIRED 1 at 1m0s", "RESOLVED 9 at 5m0s")
 }
 
 func TestStorm_EscalationIsOneMessageAboutThoseThatNobodyAcknowledged(t *testing.T) {

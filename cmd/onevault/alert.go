@@ -175,12 +175,13 @@ func (a *app) alertActionCommand(v alertVerb) *cobra.Command {
 	)
 	action := v.action
 	cmd := &cobra.Command{
-		Use:   v.use + " ID...",
+		Use:   v.use + " ID...|MATCHER...",
 		Short: v.short,
 		Long: v.long + `
 
 An ID is a short id (A-7F3K) or more of it, a hash key, or the id of an alert's workflow
-(alert/<target>/<definition>: all its alerts; works while the vault is down). The alert's workflow answers;
+(alert/<target>/<definition>: all its alerts; works while the vault is down). Matchers, as for alert list, mean
+all alerts that need somebody and match: target=pg-prod-3. The alert's workflow answers;
 where it cannot, the change is made in the vault and the workflow hears of it when it runs.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -190,7 +191,11 @@ where it cannot, the change is made in the vault and the workflow hears of it wh
 			if err := a.signCommand(&c); err != nil {
 				return err
 			}
-			return a.actOnAlerts(cmd.Context(), action, args, c, yes)
+			ids, err := a.alertsMeant(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			return a.actOnAlerts(cmd.Context(), action, ids, c, yes)
 		},
 	}
 	if v.lasts != "" {

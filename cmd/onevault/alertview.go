@@ -328,7 +328,11 @@ func toldColumns(now time.Time) []output.Column[vault.Told] {
 		{Name: "STATUS", Cell: func(t row) output.Cell { return deliveryCell(t.Status) }},
 		{Name: "AGE", Cell: func(t row) output.Cell { return output.Text(output.Age(now, t.At)) }},
 		{Name: "PROOF OR REASON", Cell: func(t row) output.Cell {
-			return output.Text(proofOrReason(t.Proof, t.Reason, t.PossibleDuplicate))
+			text := proofOrReason(t.Proof, t.Reason, t.PossibleDuplicate)
+			if t.InStorm {
+				text = strings.TrimSuffix("as part of a storm: "+text, ": ")
+			}
+			return output.Text(text)
 		}},
 	}
 }

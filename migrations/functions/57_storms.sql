@@ -72,7 +72,7 @@ CREATE OR REPLACE TRIGGER t43_check_storm BEFORE INSERT ON monitoring.monitor_co
 -- ---------------------------------------------------------------- as they stand
 
 CREATE OR REPLACE VIEW monitoring.storm_current AS
-SELECT h.storm_hk, h.storm_bk, h.storm_kind, h.storm_name, h.tenant_hk, s.began_at, s.ended_at, s.group_limit, s.group_count, s.alert_count
+SELECT h.storm_hk, h.storm_bk, h.storm_kind, h.storm_name, h.tenant_hk, s.began_at, s.ended_at, s.group_limit, s.group_count, s.at_once, s.alert_count
   FROM monitoring.storm_h h
   JOIN monitoring.storm_s s ON s.storm_hk = h.storm_hk AND s.load_end_date IS NULL;
 COMMENT ON VIEW monitoring.storm_current IS 'Every storm as it stands; ended_at NULL: it is on.';
@@ -100,7 +100,7 @@ COMMENT ON FUNCTION monitoring.storm_groups(text, text, bytea, timestamptz, inte
 
 CREATE OR REPLACE FUNCTION monitoring.join_storm(
     p_target text, p_definition text, p_tenant bytea, p_fired_at timestamptz,
-    OUT storm_bk text, OUT storm_kind text, OUT storm_name text, OUT began_at timestamptz, OUT group_limit integer)
+    OUT storm_bk text, OUT storm_kind text, OUT storm_name text, OUT began_at timestamptz, OUT group_limit integer, OUT at_once integer)
     RETURNS SETOF record
     LANGUAGE plpgsql
     AS $$
@@ -115,7 +115,7 @@ BEGIN
         CONTINUE WHEN NOT v_setting.is_enabled;
         FOR look IN 1..2 LOOP
             RETURN QUERY
-            SELECT c.storm_bk::text, c.storm_kind::text, c.storm_name::text, c.began_at, c.group_limit
+            SELECT c.storm_bk::text, c.storm_kind::text, c.storm_name::text, c.began_at, c.group_limit, c.at_once
               FROM monitoring.storm_current c
              WHERE c.storm_kind = v_storm.kind AND c.storm_name = v_storm.name AND c.tenant_hk IS NOT DISTINCT FROM p_tenant AND c.ended_at IS NULL
              ORDER BY c.began_at
@@ -134,12 +134,14 @@ BEGIN
         storm_kind := v_storm.kind;
         storm_name := v_storm.name;
         group_limit := v_setting.group_limit;
+        -- Of many targets each is looked at by itself, so that those of one definition come one after the other.
+        at_once := CASE storm_kind WHEN 'TARGET' THEN monitoring.storm_groups(storm_kind, storm_name, p_tenant, p_fired_at, 2) ELSE 0 END;
         storm_bk := util.bk('STORM', storm_kind, storm_name, coalesce(left(encode(p_tenant, 'hex'), 12), 'SYSTEM'),
                             to_char(began_at AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'));
         INSERT INTO monitoring.storm_h (storm_hk, storm_bk, tenant_hk, storm_kind, storm_name)
         VALUES (util.hash_binary(storm_bk), storm_bk, p_tenant, storm_kind, storm_name);
-        INSERT INTO monitoring.storm_s (storm_hk, hash_diff, began_at, group_limit, group_count)
-        VALUES (util.hash_binary(storm_bk), '\x', began_at, group_limit, v_count);
+        INSERT INTO monitoring.storm_s (storm_hk, hash_diff, began_at, group_limit, group_count, at_once)
+        VALUES (util.hash_binary(storm_bk), '\x', began_at, group_limit, v_count, at_once);
         RETURN NEXT;
         RETURN;
     END LOOP;
