@@ -151,7 +151,7 @@ func (g *Group) ChannelTo(r Recipient) Channel {
 	if known && slices.ContainsFunc(channel.Recipients, func(own string) bool { return SameAddress(own, r.Address) }) {
 		return channel
 	}
-	for _, key := range slices.Sorted(maps.Keys(g.Channels)) {
+	for _, key := range g.channelKeys() {
 		hearing := g.Channels[key]
 		for _, behind := range slices.Concat(hearing.StandBy, hearing.Owners) {
 			if behind.Key == r.Channel && !known {
@@ -166,6 +166,11 @@ func (g *Group) ChannelTo(r Recipient) Channel {
 	}
 	return channel
 }
+
+// channelKeys lists the keys of all known channels in order.
+//
+//workflowcheck:ignore they are sorted
+func (g *Group) channelKeys() []string { return slices.Sorted(maps.Keys(g.Channels)) }
 
 // With is the channel as one that reaches a contact.
 func (c Channel) With(p Contact) Channel {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -104,6 +105,7 @@ type RouteOf struct {
 	Definition alert.Definition
 	Hearers    []Channel
 	Named      []Channel
+	Reach      []Reach // of all of them
 }
 
 // RouteOfDefinition reads how an alert of a definition would be routed; a severity, when given, is taken for the
@@ -157,5 +159,10 @@ func (s *Store) withChannels(ctx context.Context, key string, r routed) (RouteOf
 			return RouteOf{}, fmt.Errorf("read whom the policy of %s names: %w", key, err)
 		}
 	}
-	return route, nil
+	var keys []string
+	for _, c := range slices.Concat(route.Hearers, route.Named) {
+		keys = append(keys, c.Key)
+	}
+	route.Reach, err = s.Reach(ctx, keys)
+	return route, err
 }

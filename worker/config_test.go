@@ -35,7 +35,6 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 		"presses by HTTP":          {Config{DatabaseURL: address, APIAddr: ":8080", Slack: SlackConfig{SigningSecret: "s3cret-word", People: dana}}, nil},
 		"presses to no listener":   {Config{DatabaseURL: address, Slack: SlackConfig{SigningSecret: "s3cret-word", People: dana}}, []string{"ONEVAULT_SLACK_SIGNING_SECRET", "ONEVAULT_API_ADDR"}},
 		"another token":            {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xoxb-s3cret-word", People: dana}}, []string{"ONEVAULT_SLACK_APP_TOKEN", "xapp-"}},
-		"nobody may press":         {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xapp-s3cret-word"}}, []string{"ONEVAULT_SLACK_PEOPLE", "U0123456789=dana"}},
 		"a public address":         {Config{DatabaseURL: address, PublicURL: "https://onevault.example.com"}, nil},
 		"in public without https":  {Config{DatabaseURL: address, PublicURL: "http://onevault.example.com"}, []string{"ONEVAULT_PUBLIC_URL", "https"}},
 		"nothing is right but one": {Config{DatabaseURL: address, TaskQueue: "?", CollectEvery: 1}, []string{"ONEVAULT_TASK_QUEUE"}},

@@ -41,8 +41,6 @@ func (c SlackConfig) validate(apiAddr string) error {
 		return fmt.Errorf("%s does not begin with xapp-: make an app-level token with the scope connections:write on the app's page", settings.SlackAppToken)
 	case c.SigningSecret != "" && apiAddr == "":
 		return fmt.Errorf("%s is set, but the API listens nowhere: set %s, or use Socket Mode with %s", settings.SlackSigningSecret, settings.APIAddr, settings.SlackAppToken)
-	case c.Enabled() && len(c.People) == 0:
-		return fmt.Errorf("%s is not set: say whose the accounts are that may press buttons, such as U0123456789=dana", settings.SlackPeople)
 	}
 	return nil
 }
@@ -51,6 +49,20 @@ func (c SlackConfig) validate(apiAddr string) error {
 func (c SlackConfig) Known(_ context.Context, provider, id string) (contact string, ok bool, err error) {
 	contact, ok = c.People[id]
 	return contact, ok && provider == slackapp.Provider, nil
+}
+
+// people are those whom the settings list, and the contacts.
+type people struct {
+	listed SlackConfig
+	vault  *vault.Store
+}
+
+// Known implements slackapp.People.
+func (p people) Known(ctx context.Context, provider, id string) (contact string, ok bool, err error) {
+	if contact, ok, err = p.listed.Known(ctx, provider, id); ok || err != nil {
+		return contact, ok, err
+	}
+	return p.vault.ContactOf(ctx, provider, id)
 }
 
 // openSlack prepares what hears presses; serveAPI mounts it. stop ends the connection and waits for the
@@ -65,7 +77,7 @@ func (p *parts) openSlack(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	app, err := slackapp.New(slackapp.Config{
-		Desk: p.slackDesk(), People: config, Zone: zone, AnswersAt: config.AnswersAt, Log: p.log,
+		Desk: p.slackDesk(), People: people{config, p.store}, Zone: zone, AnswersAt: config.AnswersAt, Log: p.log,
 	})
 	if err != nil {
 		return nil, err

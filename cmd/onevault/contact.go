@@ -48,7 +48,9 @@ func contactColumns(now time.Time) []output.Column[vault.ListedContact] {
 		{Name: "CONTACT", Cell: func(c row) output.Cell { return output.Text(c.Key) }},
 		{Name: "NAME", Cell: func(c row) output.Cell { return output.Text(c.Name) }},
 		{Name: "GROUPS", Cell: func(c row) output.Cell { return output.Text(output.OrNone(strings.Join(c.Groups, ", "))) }},
-		{Name: "REACHED BY", Cell: func(c row) output.Cell { return output.Text(output.OrNone(strings.Join(reachedBy(c.ContactSpec), ", "))) }},
+		{Name: "REACHED BY", Cell: func(c row) output.Cell {
+			return output.Text(output.OrNone(strings.Join(reachedBy(c.ContactSpec), ", ")))
+		}},
 		{Name: "QUIET", Cell: func(c row) output.Cell { return output.Text(output.OrNone(quietOf(c.ContactSpec))) }},
 		{Name: "TIME ZONE", Cell: func(c row) output.Cell { return output.Text(c.TimeZone) }},
 		{Name: "ENABLED", Wide: true, Cell: func(c row) output.Cell { return output.Text(strconv.FormatBool(c.Enabled)) }},

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const contactFile = `version: 1
@@ -53,4 +55,28 @@ func TestContact_IsKeptInAFile(t *testing.T) {
 	} {
 		l.expect(exitError, []string{c.says}, "contact", "lint", l.file(strings.Replace(contactFile, old, c.now, 1)))
 	}
+}
+
+func TestRoute_ShowsContactsAndWhomTheHoursHoldBack(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.channels()
+	l.expect(exitDone, nil, "contact", "apply", l.file(contactFile))
+	db, err := pgx.Connect(t.Context(), l.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	if _, err := db.Exec(t.Context(), `
+		INSERT INTO monitoring.notification_config_s
+		SELECT (jsonb_populate_record(c, '{"load_date": null, "recipient_groups": ["ONCALL"]}')).*
+		  FROM monitoring.notification_config_s c WHERE c.notification_config_hk = util.hash_binary('TEAM') AND c.load_end_date IS NULL`); err != nil {
+		t.Fatal(err)
+	}
+	l.expect(exitDone, []string{"team@example.com, dana (dana@example.com), robin (robin@example.com)", "quiet hours of dana, 22:00 to 07:00 Europe/Berlin"},
+		"route", "test", "definition="+connections, "at=2026-12-01 03:12", "--limit=1")
+	if got := l.expect(exitDone, []string{"dana (dana@example.com)"}, "route", "test", "definition="+connections, "at=2026-12-01 03:12", "severity=critical", "--limit=1"); strings.Contains(got.out, "quiet hours") {
+		t.Errorf("what is CRITICAL is held:\n%s", got.out)
+	}
+	l.expect(exitDone, []string{"dana (dana@example.com)"}, "route", "test", "definition="+connections, "at=2026-12-01 12:00", "--limit=1")
 }

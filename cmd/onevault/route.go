@@ -32,6 +32,7 @@ type routedPage struct {
 	Channel    string    `json:"channel"`
 	Type       string    `json:"type"`
 	Recipients []string  `json:"recipients"`
+	Held       []string  `json:"held,omitempty"` // who is told later or not at all, and why
 }
 
 func (a *app) routeTestCommand() *cobra.Command {
@@ -139,9 +140,13 @@ func (a *app) showRoute(route vault.RouteOf, at time.Time, limit int) error {
 	list := []routedPage{}
 	for _, page := range pages[:min(len(pages), limit)] {
 		for _, key := range page.Channels {
+			recipients, held, err := reachedAt(rows[key], route, page.At)
+			if err != nil {
+				return err
+			}
 			list = append(list, routedPage{
 				At: page.At, After: output.Span(page.At.Sub(at)), Level: page.Level, Repeat: page.Repeat,
-				Channel: key, Type: rows[key].Type, Recipients: recipientsOf(rows[key]),
+				Channel: key, Type: rows[key].Type, Recipients: recipients, Held: held,
 			})
 		}
 	}
@@ -162,6 +167,33 @@ func (a *app) showRoute(route vault.RouteOf, at time.Time, limit int) error {
 		a.note("and so on; --limit shows more")
 	}
 	return nil
+}
+
+// reachedAt lists whom a channel reaches at a moment, contacts by their keys, and of whom the hours hold it back.
+func reachedAt(c vault.Channel, route vault.RouteOf, at time.Time) (recipients, held []string, err error) {
+	channel := alert.Channel{Key: c.Key, Type: c.Type, Recipients: recipientsOf(c)}
+	for _, r := range route.Reach {
+		if r.Channel == c.Key {
+			channel.Contacts, channel.Restrictions = r.Contacts, r.Restrictions
+		}
+	}
+	channel.Join()
+	recipients = []string{}
+	for _, address := range channel.Recipients {
+		shown := address
+		if p, known := channel.ContactAt(address); known {
+			shown = p.Key + " (" + address + ")"
+		}
+		recipients = append(recipients, shown)
+		hold, err := channel.HoldOf(address, route.Definition.Severity, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		if hold != nil {
+			held = append(held, shown+": "+hold.Reason)
+		}
+	}
+	return recipients, held, nil
 }
 
 // recipientsOf lists whom a channel reaches, where its secrets are not needed to know that.
@@ -188,5 +220,6 @@ func routeColumns(policy *alert.Policy) []output.Column[routedPage] {
 		{Name: "CHANNEL", Cell: func(p row) output.Cell { return output.Text(p.Channel) }},
 		{Name: "TYPE", Cell: func(p row) output.Cell { return output.Text(p.Type) }},
 		{Name: "RECIPIENTS", Cell: func(p row) output.Cell { return output.Text(output.OrNone(strings.Join(p.Recipients, ", "))) }},
+		{Name: "HELD", Cell: func(p row) output.Cell { return output.Text(output.OrNone(strings.Join(p.Held, "; "))) }},
 	}
 }

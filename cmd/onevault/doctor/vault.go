@@ -219,7 +219,16 @@ func checkDeliveries(ctx context.Context, store *vault.Store, _ func() time.Time
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions, policies), judgePolicies(policies, channels), judgeDeliveries(failing)), nil
+	contacts, err := store.Contacts(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := store.RecipientGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions, policies), judgePolicies(policies, channels),
+		judgeContacts(contacts, groups, channels), judgeDeliveries(failing)), nil
 }
 
 func judgeDeliveries(failing []vault.FailingDelivery) []Finding {
