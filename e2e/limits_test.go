@@ -151,6 +151,9 @@ func (s *story) waitingDefinition() (key string) {
 
 // ---------------------------------------------------------------- many
 
+// calmAlerts is how many alerts are told of before the trouble.
+const calmAlerts = 100
+
 // outcome is what became of the notifications of one channel.
 type outcome struct {
 	channel                                        string
@@ -177,7 +180,7 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 	awaitReady(t, worker)
 	each := *notifications / len(names)
 
-	calm := s.storm("CALM", each, names)
+	calm := s.storm("CALM", min(each, calmAlerts), names)
 	for channel, trouble := range map[string]struct {
 		times int
 		how   inbox.Behaviour
@@ -211,8 +214,8 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 		case o.twice > o.duplicates:
 			t.Errorf("%s: %d came twice, and %d are shown as possible duplicates", o.channel, o.twice, o.duplicates)
 		}
-		if calm[i].delivered != each {
-			t.Errorf("%s: %d of %d arrived without any trouble", o.channel, calm[i].delivered, each)
+		if calm[i].delivered != min(each, calmAlerts) {
+			t.Errorf("%s: %d of %d arrived without any trouble", o.channel, calm[i].delivered, min(each, calmAlerts))
 		}
 	}
 }
@@ -244,7 +247,13 @@ func (s *story) storm(name string, alerts int, names []string) []outcome {
 	for _, n := range names {
 		channels = append(channels, s.channelKey("EACH_"+n))
 	}
-	s.defineAs(rule{channels: channels}, clears, key)
+	_, err := s.w.db.Exec(s.t.Context(), sqlHub, key)
+	if err == nil {
+		_, err = s.w.db.Exec(s.t.Context(), sqlNeverByItself, key, s.key, channels)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	before := len(s.inbox.Attempts())
 	began := time.Now()
 	if _, err := s.w.db.Exec(s.t.Context(), sqlStorm, key, alerts); err != nil {
@@ -292,6 +301,17 @@ func (s *story) storm(name string, alerts int, names []string) []outcome {
 	}
 	return list
 }
+
+const sqlHub = `
+INSERT INTO monitoring.alert_definition_h (alert_definition_hk, alert_definition_bk) VALUES (util.hash_binary($1), $1)`
+
+// sqlNeverByItself puts a definition whose alerts the story opens and nothing ends.
+const sqlNeverByItself = `
+INSERT INTO monitoring.alert_definition_s (
+    alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic, threshold_value,
+    threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled, suppression_window_minutes, notification_channels)
+VALUES (util.hash_binary($1), '\x', 'Story ' || $1, $2, 'HIGH', 'system_health', 'total_connections > threshold_value', 1000000,
+    '>', 1, false, false, 0, $3)`
 
 const sqlStorm = `
 WITH moment AS MATERIALIZED (SELECT date_trunc('milliseconds', clock_timestamp()) AS at),
