@@ -181,20 +181,18 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 	each := *notifications / len(names)
 
 	calm := s.storm("CALM", min(each, calmAlerts), names)
-	for channel, trouble := range map[string]struct {
-		times int
-		how   inbox.Behaviour
-	}{
-		inbox.Slack:     {1 << 20, inbox.Behaviour{Hang: true}}, // one provider of five
-		inbox.Webhook:   {each / 20, inbox.Behaviour{Status: 503}},
-		inbox.Email:     {each / 20, inbox.Behaviour{Status: 451}},
-		inbox.PagerDuty: {3, inbox.Behaviour{Cut: true, Taken: true}},
-		inbox.SMS:       {3, inbox.Behaviour{Cut: true, Taken: true}},
-	} {
-		if err := s.inbox.Fail(channel, trouble.times, trouble.how); err != nil {
-			t.Fatal(err)
+	s.trouble(inbox.Slack, 1<<20, inbox.Behaviour{Hang: true}) // one provider of five
+	s.trouble(inbox.PagerDuty, 3, inbox.Behaviour{Cut: true, Taken: true})
+	s.trouble(inbox.SMS, 3, inbox.Behaviour{Cut: true, Taken: true})
+	now, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { // two fail now and again, each time for a few requests
+		for now.Err() == nil {
+			s.trouble(inbox.Webhook, 4, inbox.Behaviour{Status: 503})
+			s.trouble(inbox.Email, 4, inbox.Behaviour{Status: 451})
+			time.Sleep(time.Second)
 		}
-	}
+	}()
 	began := time.Now()
 	storm := s.storm("STORM", each, names)
 	t.Logf("%d notifications over five channels, one provider dead and four in trouble: all final %s after they fired",
@@ -207,9 +205,9 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 			t.Errorf("%s: %+v: not all are final", o.channel, o)
 		case o.channel == "SLACK" && o.delivered != 0:
 			t.Errorf("%s: %d were delivered by a provider that is dead", o.channel, o.delivered)
-		case o.channel != "SLACK" && o.delivered+o.uncertain != each:
-			t.Errorf("%s: %d of %d arrived", o.channel, o.delivered+o.uncertain, each)
-		case o.received < o.delivered-each/1000 && o.channel != "PAGERDUTY":
+		case o.channel != "SLACK" && o.failed > each/50:
+			t.Errorf("%s: %d of %d failed for good", o.channel, o.failed, each)
+		case o.received < o.delivered:
 			t.Errorf("%s: %d are said to be delivered, and %d came", o.channel, o.delivered, o.received)
 		case o.twice > o.duplicates:
 			t.Errorf("%s: %d came twice, and %d are shown as possible duplicates", o.channel, o.twice, o.duplicates)
@@ -220,12 +218,23 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 	}
 }
 
+// trouble makes the next requests of a channel fail. It is called from goroutines, too.
+func (s *story) trouble(channel string, times int, how inbox.Behaviour) {
+	if err := s.inbox.Fail(channel, times, how); err != nil {
+		s.t.Error(err)
+	}
+}
+
 // fiveChannels puts a channel of each of five types that wants a message about each alert.
 func (s *story) fiveChannels() []string {
 	s.t.Helper()
 	put := func(name string, configuration map[string]any) {
 		configuration["one_message_per_alert"] = true
-		s.channel("EACH_"+name, name, configuration, 3, 1)
+		retries := 3
+		if name == "SLACK" {
+			retries = 1 // it will be dead: each attempt takes its time
+		}
+		s.channel("EACH_"+name, name, configuration, retries, 1)
 	}
 	put("EMAIL", emailTo(s.t, s.inbox))
 	put("SLACK", map[string]any{"webhook_url": s.inbox.HTTPURL() + "/slack/services/T0/B0/" + slackToken})
