@@ -231,7 +231,8 @@ func (k *circuit) refusal() *refusal {
 		reason = fmt.Sprintf("circuit open since %s: another message is just trying whether %s answers again; the last one said: %s",
 			stamp(k.since), k.name, k.last)
 	}
-	return &refusal{reason: reason, after: max(left, time.Second)}
+	// Who finds another one trying does not use up its attempts while that one waits for an answer.
+	return &refusal{reason: reason, after: max(left, k.limits.OpenFor/4, time.Second)}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
