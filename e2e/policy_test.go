@@ -53,7 +53,7 @@ policies:
 	s.awaitTold("FIRED", 1)
 	raised := s.awaitState("ESCALATED")
 	s.awaitTold("ESCALATED:1", 1)
-	said := w.must(t, "alert", "ack", opened.ID, "--for", "90s", "-m", "looking")
+	said := w.must(t, "alert", "ack", opened.ID, "--for", "2m", "-m", "looking")
 	if !strings.Contains(said, "until") || !strings.Contains(said, "level 2 cancelled") {
 		t.Errorf("alert ack says %q", said)
 	}
