@@ -293,7 +293,7 @@ func TestCheckControls_OfAnEmptyDatabaseCannotTell(t *testing.T) {
 	t.Parallel()
 	address := pgtest.DB(t)
 	conn := connect(t, address)
-	exec(t, conn, "DROP SCHEMA monitoring, auth, backup_mgmt, util CASCADE; DROP TABLE public.onevault_migrations, public.onevault_functions")
+	exec(t, conn, "DROP SCHEMA monitoring_sql, monitoring, auth, backup_mgmt, util CASCADE; DROP TABLE public.onevault_migrations, public.onevault_functions")
 	for id, says := range map[string]string{"C13": "no table of its own", "C14": "no routine of its own", "C30": "no table with a column tenant_hk", "C38": "no text column"} {
 		if r := checked(t, address, id)[0]; r.Status != collect.NotTested || !strings.Contains(fmt.Sprint(r.Evidence["reason"]), says) {
 			t.Errorf("%s: %s %v", id, r.Status, r.Evidence)

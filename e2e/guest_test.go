@@ -54,7 +54,7 @@ func TestTargetInTrouble_IsAskedByOneCollectionAtATimeAndHoldsUpNoOther(t *testi
 	// Its locks and its slow queries cost it two sessions, and nobody waits for a lock for longer than half a second.
 	guests := other.connect()
 	since, most := time.Now(), 0
-	eventually(t, patience, "three collections, each with an answer and with two queries that had none", func(ctx context.Context) (bool, any, error) {
+	eventually(t, patience, "two collections, each with an answer and with two queries that had none", func(ctx context.Context) (bool, any, error) {
 		var sessions int
 		var waiting float64
 		if err := guests.QueryRow(ctx, `
@@ -75,7 +75,7 @@ func TestTargetInTrouble_IsAskedByOneCollectionAtATimeAndHoldsUpNoOther(t *testi
 			  FROM monitoring.system_health_metric_s s
 			  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
 			 WHERE h.target_name = 'second' AND s.measurement_timestamp > $3`, slow, locked, since).Scan(&answered, &cut, &refused)
-		return answered >= 3 && cut >= 3 && refused >= 3, fmt.Sprintf("%d answered, %d cut, %d refused", answered, cut, refused), err
+		return answered >= 2 && cut >= 2 && refused >= 2, fmt.Sprintf("%d answered, %d cut, %d refused", answered, cut, refused), err
 	})
 	if most == 0 {
 		t.Error("no session of the watcher was ever seen: nothing was looked at")

@@ -141,15 +141,27 @@ func connect(t *testing.T, address string) *pgx.Conn {
 // emptyDatabase returns the URL of a database that no migration has touched.
 func emptyDatabase(t *testing.T) string {
 	t.Helper()
-	admin := connect(t, pgtest.DB(t))
-	name := "empty_" + strings.ToLower(rand.Text()[:12])
-	exec(t, admin, "CREATE DATABASE "+name+" TEMPLATE template0")
+	return databaseFrom(t, pgtest.DB(t), "template0")
+}
+
+// copyOf returns the URL of a copy of a database with which nobody is connected.
+func copyOf(t *testing.T, address string) string {
+	t.Helper()
+	return databaseFrom(t, onDatabase(t, address, "postgres"), strings.TrimPrefix(parse(t, address).Path, "/"))
+}
+
+// databaseFrom creates a database by a session at an address, and returns the URL of it.
+func databaseFrom(t *testing.T, address, template string) string {
+	t.Helper()
+	admin := connect(t, address)
+	name := "made_" + strings.ToLower(rand.Text()[:12])
+	exec(t, admin, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY file_copy")
 	t.Cleanup(func() {
 		if _, err := admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop %s: %v", name, err)
 		}
 	})
-	return onDatabase(t, admin.Config().ConnString(), name)
+	return onDatabase(t, address, name)
 }
 
 func onDatabase(t *testing.T, address, name string) string {

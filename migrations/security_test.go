@@ -326,6 +326,20 @@ func TestConditions_CapacityAndCompliance(t *testing.T) {
 	}
 }
 
+func TestSecurity_AReleaseOfOursIsKnownInEachOfItsSchemas(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	if got := values[string](t, db, `
+		SELECT n.nspname::text FROM pg_namespace n
+		 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		   AND monitoring.own_migration_since('local', n.nspname, ARRAY['public.onevault_migrations'], '-infinity') IS NULL`); len(got) > 0 {
+		t.Errorf("a release of ours would page as a change that nobody knows of in %q", got)
+	}
+	if got := value[bool](t, db, "SELECT monitoring.own_migration_since('local', 'sales', ARRAY['sales.orders'], '-infinity') IS NULL"); !got {
+		t.Error("a change of another schema passes for a release of ours")
+	}
+}
+
 // ---------------------------------------------------------------- replaced functions
 
 func TestReplaced_TheGuidesBodyStaysUntilItIsRepaired(t *testing.T) {

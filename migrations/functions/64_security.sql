@@ -235,7 +235,7 @@ CREATE OR REPLACE FUNCTION monitoring.own_migration_since(p_target text, p_group
 BEGIN
     -- Only of the vault's own database, and only of what a migration of the vault makes.
     IF p_target <> 'local' OR to_regclass('public.onevault_functions') IS NULL
-       OR NOT (p_group IN ('monitoring', 'util', 'auth', 'backup_mgmt')
+       OR NOT (p_group IN ('monitoring', 'monitoring_sql', 'util', 'auth', 'backup_mgmt')
                OR p_group = 'public' AND NOT EXISTS (SELECT FROM unnest(p_objects) AS o WHERE o !~ '\monevault_(functions|migrations)')) THEN
         RETURN NULL;
     END IF;

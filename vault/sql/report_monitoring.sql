@@ -39,7 +39,7 @@ SELECT coalesce((SELECT what FROM slowest), '') AS slowest_query,
        NOT EXISTS (SELECT FROM pg_class c
                      JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE c.relkind IN ('r', 'p', 'm')
-                      AND n.nspname <> ALL (ARRAY['monitoring', 'auth', 'util', 'backup_mgmt', 'pg_catalog', 'information_schema', 'pg_toast'])
+                      AND n.nspname <> ALL (ARRAY['monitoring', 'monitoring_sql', 'auth', 'util', 'backup_mgmt', 'pg_catalog', 'information_schema', 'pg_toast'])
                       AND n.nspname !~ '^pg_(temp|toast)'
                       AND NOT (n.nspname = 'public' AND c.relname IN ('onevault_migrations', 'onevault_functions'))) AS dedicated,
        (SELECT min(h.load_date) FROM monitoring.system_health_metric_h h) AS first_seen,
