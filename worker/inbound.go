@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 
 	"onevault/activities"
@@ -14,26 +13,27 @@ import (
 	"onevault/settings"
 )
 
-// inbound is the gate for what others send, with everything that is mounted behind it.
-func (p *parts) inbound(registry *prometheus.Registry) (*api.Inbound, error) {
+// openGate makes the gate for what others send, with everything that is mounted behind it but Slack's presses.
+func (p *parts) openGate() error {
+	p.gathered = api.NewRegistry()
 	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	keys, err := p.config.linkKeys()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	in := api.NewInbound(api.InboundConfig{
-		Vault: p.store, PublicURL: public, TrustedProxies: p.config.TrustedProxies, Registry: registry, Log: p.log,
+		Vault: p.store, PublicURL: public, TrustedProxies: p.config.TrustedProxies, Registry: p.gathered, Log: p.log,
 	})
 	if keys.Usable() {
 		in.Mount((&api.Links{Inbound: in, Keys: keys, Vault: p.store, Sender: p.sender(), Log: p.log, Now: time.Now}).Routes()...)
 	}
-	in.Mount(p.pressed...)
 	secrets := collect.Secrets{Dirs: p.config.secretsDirs()}
 	in.Mount((&api.Sources{Inbound: in, Vault: p.store, Secret: secrets.Read, Log: p.log, Now: time.Now}).Routes()...)
-	return in, nil
+	p.gate = in
+	return nil
 }
 
 // sender carries the commands of people whom the API has verified.
