@@ -43,6 +43,7 @@ type parts struct {
 	alerts    *activities.Alerts
 	incidents *activities.Incidents
 	silences  *activities.Silences
+	channels  *activities.Directory
 	gate      *api.Inbound         // for what others send
 	gathered  *prometheus.Registry // what /metrics shows
 }
@@ -197,10 +198,7 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	directory, err := p.directory()
-	if err != nil {
-		return nil, err
-	}
+	directory := p.channels
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,

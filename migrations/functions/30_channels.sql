@@ -192,7 +192,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Use LOW, MEDIUM, HIGH or CRITICAL; NULL lets all through.';
         END IF;
     END LOOP;
-    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'integration_key', 'api_key'] THEN
+    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'webhook_secret', 'integration_key', 'api_key'] THEN
         RAISE EXCEPTION 'channel "%": configuration holds a secret itself', NEW.channel_name
             USING ERRCODE = '22023',
                   HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';
