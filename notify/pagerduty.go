@@ -56,7 +56,8 @@ type pagerDuty struct {
 	key     secret
 	api     endpoint
 	client  *pagerduty.Client
-	name    string // the channel's key
+	http    *http.Client // under it
+	name    string       // the channel's key
 	timeout time.Duration
 	scrub   scrubber
 }
@@ -77,10 +78,10 @@ func openPagerDuty(cfg Config, o Options) (Channel, error) {
 	if !routingKey.MatchString(string(key)) {
 		return nil, fmt.Errorf("routing_key: it is not an integration key; PagerDuty shows one of 32 letters and digits under the service's integration \"Events API v2\"")
 	}
-	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.api.url.String()))
-	client.HTTPClient = newHTTPClient(c.api.guard(o), o.RootCAs)
+	client, transport := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.api.url.String())), newHTTPClient(c.api.guard(o), o.RootCAs)
+	client.HTTPClient = transport
 	return &pagerDuty{
-		key: key, api: c.api, client: client, name: cfg.Key, timeout: o.timeout(), scrub: newScrubber(key),
+		key: key, api: c.api, client: client, http: transport, name: cfg.Key, timeout: o.timeout(), scrub: newScrubber(key),
 	}, nil
 }
 
