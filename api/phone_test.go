@@ -267,8 +267,9 @@ func TestText_WorksWhileTheVaultIsDown(t *testing.T) {
 	down := &answering{world: w, channels: up.channels}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.in.Mount((&api.Twilio{Inbound: w.in, Vault: w.store, Sender: w.sender, Phones: up.channels.Phones, Log: log, Now: w.clock}).Routes()...)
+	now := w.clock()
 	w.workflows = func(_ string, _ command.Action, c alert.Command) (alert.CommandResult, error) {
-		return alert.CommandResult{Alerts: []alert.CommandOutcome{{ShortID: c.Alerts[0], Status: alert.StatusAcknowledged, Changed: true, Actor: c.Actor, At: w.clock()}}}, nil
+		return alert.CommandResult{Alerts: []alert.CommandOutcome{{ShortID: c.Alerts[0], Status: alert.StatusAcknowledged, Changed: true, Actor: c.Actor, At: now}}}, nil
 	}
 	wantWords(t, down.texts(2, "ACK 7F3K"), "A-7F3K is acknowledged by "+danas)
 	wantWords(t, down.texts(3, "ACK"), "name the alert")
