@@ -100,7 +100,8 @@ type Alert struct {
 	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
 	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy     string    `json:"resolved_by,omitempty"`
-	Notes          string    `json:"notes,omitempty"` // of the last answer, whatever it was
+	Notes          string    `json:"notes,omitempty"`        // of the last answer, whatever it was
+	AnsweredVia    string    `json:"answered_via,omitempty"` // how it is known who acknowledged or resolved it
 
 	AcknowledgedUntil time.Time `json:"acknowledged_until,omitzero"` // the acknowledgement holds until then; zero: until the end
 	SnoozedUntil      time.Time `json:"snoozed_until,omitzero"`      // nobody is paged before then

@@ -39,6 +39,9 @@ type world struct {
 	psql  *pgx.Conn
 	keys  link.Keys
 
+	in     *api.Inbound
+	sender *command.Sender
+
 	mu        sync.Mutex
 	now       time.Time
 	workflows func(workflowID string, action command.Action, c alert.Command) (alert.CommandResult, error)
@@ -73,6 +76,7 @@ func newWorldAt(t *testing.T, databaseURL string, change func(*api.InboundConfig
 	}
 	in := api.NewInbound(config)
 	sender := &command.Sender{Vault: store, Workflows: w, Vouches: true}
+	w.in, w.sender = in, sender
 	in.Mount((&api.Links{Inbound: in, Keys: keys, Vault: store, Sender: sender, Log: log, Now: w.clock}).Routes()...)
 	in.Mount((&api.Sources{Inbound: in, Vault: store, Secret: w.secret, Log: log, Now: w.clock}).Routes()...)
 	w.base = serve(t, api.Config{Inbound: in, Registry: registry})

@@ -25,10 +25,11 @@ const (
 	Snooze        Action = alert.UpdateSnooze
 	Escalate      Action = alert.UpdateEscalate
 	FalsePositive Action = alert.UpdateFalsePositive
+	Silence       Action = alert.UpdateSilence
 )
 
-// stands reports whether an alert is as the action would leave it, so that asking again is no error. A snooze
-// and an escalation are never there already: each is another.
+// stands reports whether an alert is as the action would leave it, so that asking again is no error. A snooze,
+// a silence and an escalation are never there already: each is another.
 func (a Action) stands(o Outcome) bool {
 	switch a {
 	case Acknowledge:
@@ -39,7 +40,7 @@ func (a Action) stands(o Outcome) bool {
 		return o.State == alert.StatusOpen || o.State == alert.StatusEscalated
 	case FalsePositive:
 		return o.State == alert.StatusResolved && o.FalsePositive
-	case Snooze, Escalate:
+	case Snooze, Escalate, Silence:
 	}
 	return false
 }
@@ -59,7 +60,7 @@ func (a Action) pointless(l vault.ListedAlert) bool {
 		return over || l.State == alert.StatusAcknowledged && l.AcknowledgedUntil.IsZero()
 	case Unacknowledge:
 		return over || l.State != alert.StatusAcknowledged
-	case Escalate:
+	case Escalate, Silence:
 	}
 	return over
 }
@@ -98,6 +99,7 @@ type Outcome struct {
 	Level          int          `json:"level"`
 	FalsePositive  bool         `json:"false_positive,omitempty"`
 	CancelledLevel int          `json:"cancelled_level,omitempty"` // the escalation that will not come
+	Silence        string       `json:"silence,omitempty"`         // the short id of the silence that mutes it: S-7F3K
 	Through        string       `json:"through"`                   // workflow or vault
 }
 
@@ -296,6 +298,9 @@ func (s *Sender) carryGroup(ctx context.Context, action Action, g group, c alert
 }
 
 func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c alert.Command) ([]Outcome, error) {
+	if action == Silence {
+		return s.silenceInVault(ctx, g, c)
+	}
 	var outcomes []Outcome
 	for _, a := range g.alerts {
 		changed, err := s.record(ctx, action, a, c)
@@ -318,12 +323,8 @@ func (s *Sender) recordInVault(ctx context.Context, action Action, g group, c al
 
 func (s *Sender) record(ctx context.Context, action Action, a vault.ListedAlert, c alert.Command) (bool, error) {
 	lasts := time.Duration(c.Minutes) * time.Minute
-	if s.Vouches && (action == Resolve || action == Acknowledge && lasts == 0) {
-		status := alert.StatusAcknowledged
-		if action == Resolve {
-			status = alert.StatusResolved
-		}
-		return s.Vault.AnswerAlert(ctx, a, status, c.Actor, c.Notes, c.Via)
+	if s.Vouches {
+		return s.Vault.AnswerAlert(ctx, a, vault.Answer{Command: string(action), Actor: c.Actor, Notes: c.Notes, Via: c.Via, Lasts: lasts})
 	}
 	switch action {
 	case Resolve:
@@ -336,7 +337,7 @@ func (s *Sender) record(ctx context.Context, action Action, a vault.ListedAlert,
 		return s.Vault.EscalateAlert(ctx, a, c.Actor, c.Notes)
 	case FalsePositive:
 		return s.Vault.MarkFalsePositive(ctx, a, c.Actor, c.Notes)
-	case Acknowledge:
+	case Acknowledge, Silence:
 	}
 	if lasts > 0 {
 		return s.Vault.AcknowledgeAlertFor(ctx, a, c.Actor, lasts, c.Notes)
@@ -381,7 +382,7 @@ func outcomesOf(action Action, result alert.CommandResult) []Outcome {
 	for i, a := range result.Alerts {
 		outcomes[i] = Outcome{
 			ID: a.ShortID, State: a.Status, Changed: a.Changed, Actor: a.Actor, At: a.At,
-			CancelledLevel: a.CancelledLevel, Through: throughWorkflow,
+			CancelledLevel: a.CancelledLevel, Through: throughWorkflow, Silence: result.Silence,
 			Until: a.Until, Level: a.Level, FalsePositive: action == FalsePositive && a.Changed,
 		}
 	}

@@ -49,6 +49,10 @@ type Request struct {
 	Alerts []string // short ids, hash keys or business keys
 	Actor  Actor
 	Notes  string
+	// Minutes is how long an acknowledgement holds (0: until the end), or a snooze or silence lasts.
+	Minutes int
+	// Critical has a silence mute alerts of severity CRITICAL as well, which it spares otherwise.
+	Critical bool
 }
 
 // Reply says what stands now for each alert of a request, or why not.
@@ -65,7 +69,9 @@ func (s *Sender) Do(ctx context.Context, r Request) (Reply, error) {
 		return Reply{}, errors.New("nobody is named who acts")
 	}
 	plan, errs := s.Plan(ctx, r.Verb, r.Alerts)
-	outcomes, failed := s.Carry(ctx, r.Verb, plan, alert.Command{Actor: cut(r.Actor.Name, maxActor), Notes: r.Notes, Via: r.Actor.Via()})
+	outcomes, failed := s.Carry(ctx, r.Verb, plan, alert.Command{
+		Actor: cut(r.Actor.Name, maxActor), Notes: r.Notes, Via: r.Actor.Via(), Minutes: r.Minutes, Critical: r.Critical,
+	})
 	reply := Reply{Verb: r.Verb, Outcomes: outcomes, Errors: append(errs, failed...)}
 	if len(reply.Outcomes) == 0 {
 		for _, err := range reply.Errors {
@@ -104,6 +110,8 @@ func (a Action) done() string {
 		return "escalated"
 	case FalsePositive:
 		return "called a false positive"
+	case Silence:
+		return "silenced"
 	}
 	return string(a)
 }
@@ -114,6 +122,12 @@ func (o Outcome) Sentence(action Action) string {
 	switch {
 	case o.Changed && o.CancelledLevel > 0 && action == Acknowledge:
 		return fmt.Sprintf("%s is %s by %s; escalation level %d will not come.", o.ID, done, o.Actor, o.CancelledLevel)
+	case o.Changed && action == Escalate:
+		return fmt.Sprintf("%s is escalated by %s; level %d is told.", o.ID, o.Actor, o.Level)
+	case o.Changed && action == Silence:
+		return fmt.Sprintf("%s, and what fires like it, is silenced until %s. It ends before that by: onevault silence end %s", o.ID, stamp(o.Until), o.Silence)
+	case o.Changed && action == Snooze && !o.Until.IsZero():
+		return fmt.Sprintf("%s is snoozed by %s until %s; then it pages again.", o.ID, o.Actor, stamp(o.Until))
 	case o.Changed:
 		return fmt.Sprintf("%s is %s by %s.", o.ID, done, o.Actor)
 	case o.Actor != "":

@@ -34,15 +34,16 @@ const (
 // routingKey is the integration key of a service or of an event orchestration.
 var routingKey = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 
-// pagerDutyConfig is the PAGERDUTY shape: {"routing_key_env"|"routing_key_file", "api_base_url"}. The
-// address is another region of PagerDuty, or a stand-in for it in development.
+// pagerDutyConfig is the PAGERDUTY shape: {"routing_key_env"|"routing_key_file", "webhook_secret_env"|"webhook_secret_file",
+// "api_base_url"}. The address is another region of PagerDuty, or a stand-in for it in development; with the secret
+// of a webhook, what is done at PagerDuty is heard here (see PagerHook).
 type pagerDutyConfig struct {
-	key secretRef
-	api endpoint
+	key, hook secretRef
+	api       endpoint
 }
 
 func parsePagerDuty(f *fields) pagerDutyConfig {
-	c := pagerDutyConfig{key: f.secretRef("routing_key", false), api: f.endpoint(pagerDutyEvents, pagerDutyDomain)}
+	c := pagerDutyConfig{key: f.secretRef("routing_key", false), hook: f.secretRef("webhook_secret", false), api: f.endpoint(pagerDutyEvents, pagerDutyDomain)}
 	if !c.key.present {
 		f.fail("routing_key_env", "it is missing; name the variable that holds the integration key of the PagerDuty service (Events API v2)")
 	}
@@ -55,7 +56,8 @@ type pagerDuty struct {
 	key     secret
 	api     endpoint
 	client  *pagerduty.Client
-	name    string // the channel's key
+	http    *http.Client // under it
+	name    string       // the channel's key
 	timeout time.Duration
 	scrub   scrubber
 }
@@ -76,10 +78,10 @@ func openPagerDuty(cfg Config, o Options) (Channel, error) {
 	if !routingKey.MatchString(string(key)) {
 		return nil, fmt.Errorf("routing_key: it is not an integration key; PagerDuty shows one of 32 letters and digits under the service's integration \"Events API v2\"")
 	}
-	client := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.api.url.String()))
-	client.HTTPClient = newHTTPClient(c.api.guard(o), o.RootCAs)
+	client, transport := pagerduty.NewClient("", pagerduty.WithV2EventsAPIEndpoint(c.api.url.String())), newHTTPClient(c.api.guard(o), o.RootCAs)
+	client.HTTPClient = transport
 	return &pagerDuty{
-		key: key, api: c.api, client: client, name: cfg.Key, timeout: o.timeout(), scrub: newScrubber(key),
+		key: key, api: c.api, client: client, http: transport, name: cfg.Key, timeout: o.timeout(), scrub: newScrubber(key),
 	}, nil
 }
 
@@ -105,6 +107,11 @@ func (p *pagerDuty) Send(ctx context.Context, _ string, m Message) Receipt {
 func (p *pagerDuty) send(ctx context.Context, m Message) Receipt {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	toSay := withoutEcho(p.name, m)
+	if len(toSay.Alerts) == 0 && len(m.Alerts) > 0 {
+		return Receipt{Class: Accepted, Proof: "nothing is sent: the answer came from PagerDuty", ExternalID: pagerDutyKey(m.Alerts[0].Key), Content: newPage(m).Subject}
+	}
+	m = toSay
 	events := p.events(m)
 	content := pagerDutyText(m, events)
 	var receipt Receipt

@@ -65,3 +65,31 @@ func knock(ctx context.Context, client *http.Client, u *url.URL, scrub scrubber)
 	}
 	return nil
 }
+
+// Probe asks Slack whose the token is.
+func (s *slackBot) Probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ctx, o := withOutcome(ctx)
+	_, err := s.api.AuthTestContext(ctx)
+	if err == nil {
+		return nil
+	}
+	receipt := classifyHTTP(o, err)
+	if word := slackWord(err); word != "" {
+		receipt = slackRefusal(word)
+	} else if receipt.Class == Accepted {
+		receipt.Reason = "the answer is not Slack's; is api_base_url right?"
+	}
+	return errors.New(s.scrub.receipt(receipt).Reason)
+}
+
+// Probe knocks at Twilio; whether it accepts the token only a message shows.
+func (t *twilio) Probe(ctx context.Context) error {
+	return knock(ctx, t.http, t.cfg.api.url, t.scrub)
+}
+
+// Probe knocks at PagerDuty; whether it knows the routing key only an event shows.
+func (p *pagerDuty) Probe(ctx context.Context) error {
+	return knock(ctx, p.http, p.api.url, p.scrub)
+}

@@ -176,7 +176,7 @@ func Sensitive(t Type) []string {
 	case TypeSMS, TypeVoice:
 		return []string{"auth_token"}
 	case TypePagerDuty:
-		return []string{"routing_key"}
+		return []string{"routing_key", "webhook_secret"}
 	}
 	return nil
 }

@@ -148,12 +148,29 @@ func basicAuth(account string, token secret) secret {
 
 // callback is an address below the public URL that names one delivery; empty without a public URL.
 func (t *twilio) callback(path, recipient string, m Message) string {
+	return t.address(path, url.Values{CallbackDelivery: {m.Key}, CallbackChannel: {t.key}, CallbackRecipient: {recipient}})
+}
+
+// callbackAbout is one that also names the alerts, where they are few.
+func (t *twilio) callbackAbout(path, recipient string, m Message) string {
+	query := url.Values{CallbackDelivery: {m.Key}, CallbackChannel: {t.key}, CallbackRecipient: {recipient}}
+	if len(m.Alerts) <= maxCallbackAlerts {
+		ids := make([]string, len(m.Alerts))
+		for i, a := range m.Alerts {
+			ids[i] = a.ShortID
+		}
+		query.Set(CallbackAlerts, strings.Join(ids, ","))
+	}
+	return t.address(path, query)
+}
+
+func (t *twilio) address(path string, query url.Values) string {
 	if t.public == nil {
 		return ""
 	}
 	u := *t.public
 	u.Path = strings.TrimSuffix(u.Path, "/") + path
-	u.RawQuery = url.Values{CallbackDelivery: {m.Key}, CallbackChannel: {t.key}, CallbackRecipient: {recipient}}.Encode()
+	u.RawQuery = query.Encode()
 	return u.String()
 }
 

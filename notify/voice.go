@@ -42,20 +42,26 @@ type voiceConfig struct {
 }
 
 func parseVoice(f *fields) voiceConfig {
-	c := voiceConfig{twilioConfig: parseTwilio(f), voice: f.text("voice"), language: f.text("language")}
+	c := voiceConfig{twilioConfig: parseTwilio(f)}
+	c.speaker(f)
 	switch {
 	case c.from == "":
 		f.fail("from_number", "it is missing; give the number that the calls come from, like +4930123456")
 	case !phoneNumber.MatchString(c.from):
 		f.fail("from_number", "%q can make no call; give a number like +4930123456", oneLine(c.from, 40))
 	}
+	return c
+}
+
+// speaker reads who reads out a call.
+func (c *voiceConfig) speaker(f *fields) {
+	c.voice, c.language = f.text("voice"), f.text("language")
 	if c.voice != "" && !voiceName.MatchString(c.voice) {
 		f.fail("voice", "%q is not the name of a voice; Twilio's are alice, man, woman, or like Polly.Amy", oneLine(c.voice, 40))
 	}
 	if c.language != "" && !languageName.MatchString(c.language) {
 		f.fail("language", "%q is not a language; write it like en-GB", oneLine(c.language, 40))
 	}
-	return c
 }
 
 // voice calls one number per delivery, reads the alert twice, and waits for a key.
@@ -105,7 +111,7 @@ func (v *voice) Send(ctx context.Context, recipient string, m Message) Receipt {
 func (v *voice) instructions(spoken, recipient string, m Message) (string, error) {
 	action := ""
 	if len(m.Alerts) > 0 && m.Storm == nil && asksForAnswer(m.Event) { // a key answers the alerts of one group
-		action = v.callback(TwilioVoicePath, recipient, m)
+		action = v.callbackAbout(TwilioVoicePath, recipient, m)
 	}
 	return TwiML(spoken, action, v.speaker, v.language)
 }

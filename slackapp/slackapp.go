@@ -78,9 +78,9 @@ type Once func(ctx context.Context, id string, content [sha256.Size]byte, sender
 type Config struct {
 	Desk   Desk
 	People People
-	// Once keeps what was pressed from taking effect twice; nil: this process alone remembers, for ten minutes.
+	// Once keeps what was pressed from taking effect twice.
 	Once Once
-	// Refused hears of requests that were not accepted; nil: they are only logged.
+	// Refused hears of requests that were not accepted.
 	Refused func(context.Context, Refusal)
 	// Zone is where "until tomorrow" ends at nine; nil: UTC.
 	Zone *time.Location
@@ -104,11 +104,8 @@ const workTime = 30 * time.Second
 
 // New makes an app. Its error names what is missing.
 func New(cfg Config) (*App, error) {
-	if cfg.Desk == nil || cfg.People == nil {
-		return nil, errors.New("the Slack app needs a desk for commands and the contacts of people")
-	}
-	if cfg.Once == nil {
-		cfg.Once = newMemory(time.Now).once
+	if cfg.Desk == nil || cfg.People == nil || cfg.Once == nil || cfg.Refused == nil {
+		return nil, errors.New("the Slack app needs a desk for commands, the contacts of people, a memory of what was pressed, and somebody who hears of refusals")
 	}
 	if cfg.Zone == nil {
 		cfg.Zone = time.UTC
@@ -252,41 +249,5 @@ func identity(callback slack.InteractionCallback, action *slack.BlockAction) (id
 
 func (a *App) refuse(ctx context.Context, r *http.Request, reason, say string) {
 	a.Log.WarnContext(ctx, "slack: refused", "reason", reason, "say", say)
-	if a.Refused != nil {
-		a.Refused(ctx, Refusal{Request: r, Reason: reason, Say: say})
-	}
-}
-
-// memory is what this process remembers of what was pressed. A signature is good for five minutes.
-type memory struct {
-	mu   sync.Mutex
-	now  func() time.Time
-	seen map[string]time.Time
-}
-
-const remembered = 10 * time.Minute
-
-func newMemory(now func() time.Time) *memory { return &memory{now: now, seen: map[string]time.Time{}} }
-
-func (m *memory) once(ctx context.Context, id string, _ [sha256.Size]byte, _ string, work func(context.Context)) error {
-	if m.first(id) {
-		work(ctx)
-	}
-	return nil
-}
-
-func (m *memory) first(id string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.now()
-	for old, at := range m.seen {
-		if now.Sub(at) > remembered {
-			delete(m.seen, old)
-		}
-	}
-	if _, known := m.seen[id]; known {
-		return false
-	}
-	m.seen[id] = now
-	return true
+	a.Refused(ctx, Refusal{Request: r, Reason: reason, Say: say})
 }

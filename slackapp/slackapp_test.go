@@ -85,7 +85,7 @@ func tell(t *testing.T, who people, desk *desk) *story {
 	s.slack = slack
 	s.app, err = New(Config{
 		Desk: desk, People: who, AnswersAt: []string{slack.HTTPURL() + "/slack/response/"}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
-		Refused: func(_ context.Context, r Refusal) { s.refusals <- r },
+		Refused: func(_ context.Context, r Refusal) { s.refusals <- r }, Once: new(seen).once,
 	})
 	if err != nil {
 		t.Fatal(err)

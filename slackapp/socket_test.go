@@ -89,7 +89,7 @@ func TestListen_HearsPressesAndConnectsAgain(t *testing.T) {
 	t.Parallel()
 	slack, desk := newSocketSlack(t), &desk{}
 	slack.refuse <- "invalid_auth" // an administrator renews the token meanwhile
-	app, err := New(Config{Desk: desk, People: dana, Log: slog.New(slog.DiscardHandler)})
+	app, err := New(Config{Desk: desk, People: dana, Once: new(seen).once, Refused: func(context.Context, Refusal) {}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestListen_HearsPressesAndConnectsAgain(t *testing.T) {
 
 func TestListen_RefusesWhatIsNoAppToken(t *testing.T) {
 	t.Parallel()
-	app, err := New(Config{Desk: &desk{}, People: dana})
+	app, err := New(Config{Desk: &desk{}, People: dana, Once: new(seen).once, Refused: func(context.Context, Refusal) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"onevault/alert"
 )
 
 // ReceiptFinding says whether something that came in from outside is to be carried out.
@@ -105,10 +103,22 @@ func (s *Store) RecordInboundRefusals(ctx context.Context, refusals []InboundRef
 	return nil
 }
 
-// AnswerAlert acknowledges or resolves in the vault alone for somebody whom this process has verified; via
-// says how. The outbox tells the workflow. It reports whether the state changed.
-func (s *Store) AnswerAlert(ctx context.Context, a ListedAlert, status alert.Status, actor, notes, via string) (bool, error) {
-	changed, err := one(ctx, s, pgx.RowTo[bool], "SELECT monitoring.answer_alert($1, $2, $3, $4, $5)", a.Key, status, actor, optional(notes), via)
+// Answer is what somebody whom this process has verified asks of an alert.
+type Answer struct {
+	Command           string // the name of the update: acknowledge, resolve, snooze, ...
+	Actor, Notes, Via string
+	Lasts             time.Duration // of an acknowledgement (0: until the end) or a snooze
+}
+
+// AnswerAlert answers an alert in the vault alone; the outbox tells the workflow. It reports whether the state
+// changed.
+func (s *Store) AnswerAlert(ctx context.Context, a ListedAlert, answer Answer) (bool, error) {
+	var lasts *time.Duration
+	if answer.Lasts > 0 {
+		lasts = &answer.Lasts
+	}
+	changed, err := one(ctx, s, pgx.RowTo[bool], "SELECT monitoring.answer_alert($1, util.hash_binary($2), $3, $4, $5, $6)",
+		answer.Command, a.Key, answer.Actor, optional(answer.Notes), answer.Via, lasts)
 	if err != nil {
 		return false, fmt.Errorf("answer %s in the vault: %w", a.ID, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"onevault/alert"
 	"onevault/vault"
 )
 
@@ -128,6 +127,59 @@ func TestInboundRefusals_AreOneEventForEachHourAndReason(t *testing.T) {
 	}
 }
 
+func ofSlack(command, actor, notes string) vault.Answer {
+	return vault.Answer{Command: command, Actor: actor, Notes: notes, Via: "slack:U123 (verified)"}
+}
+
+func TestAnswerAlert_EveryCommandRecordsHowTheActorWasVerified(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.define("USAGE", nil)
+	key := f.fire("USAGE")
+	_, address := f.loginAs("onevault_worker")
+	f.store = f.open(address)
+	a, err := f.store.FindAlert(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range []vault.Answer{
+		{Command: "snooze", Notes: "deploying", Lasts: time.Hour}, {Command: "acknowledge", Lasts: time.Hour}, {Command: "unacknowledge"},
+		{Command: "escalate"}, {Command: "acknowledge"}, {Command: "false-positive", Notes: "a backup ran"},
+	} {
+		answer.Actor, answer.Via = "dana", "twilio:+4930123456 (verified)"
+		if changed, err := f.store.AnswerAlert(t.Context(), a, answer); err != nil || !changed {
+			t.Fatalf("%s: %v %v", answer.Command, changed, err)
+		}
+		if a, err = f.store.FindAlert(t.Context(), key); err != nil || a.ChangedVia != answer.Via {
+			t.Errorf("%s: recorded via %q, %v", answer.Command, a.ChangedVia, err)
+		}
+	}
+	want := []string{"FIRED", "SNOOZED", "ACKNOWLEDGED", "UNACKNOWLEDGED", "ESCALATED", "ACKNOWLEDGED", "RESOLVED"}
+	if got := f.kinds(key); !slices.Equal(got, want) {
+		t.Errorf("the workflow hears %v, want %v", got, want)
+	}
+	if _, err := f.store.AnswerAlert(t.Context(), a, vault.Answer{Command: "reopen", Actor: "dana", Via: "x"}); err == nil {
+		t.Error("a command that nobody knows is taken")
+	}
+}
+
+func TestAnswerAlert_WhoeverIsNoWorkerCannotSayHowHeIsKnown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.define("USAGE", nil)
+	key := f.fire("USAGE")
+	name, address := f.loginAs("onevault_operator")
+	f.store = f.open(address)
+	if _, err := f.store.Pool().Exec(t.Context(), `
+		WITH said AS MATERIALIZED (SELECT set_config('onevault.answered_via', 'slack:U123 (verified)', false))
+		SELECT monitoring.acknowledge_alert(util.hash_binary($1), 'dana', NULL) FROM said`, key); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := f.store.FindAlert(t.Context(), key); err != nil || a.ChangedVia != "psql:"+name {
+		t.Errorf("recorded via %q, %v; want who opened the session", a.ChangedVia, err)
+	}
+}
+
 func TestAnswerAlert_RecordsHowTheActorWasVerified(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -137,7 +189,7 @@ func TestAnswerAlert_RecordsHowTheActorWasVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, false} {
-		if changed, err := f.store.AnswerAlert(t.Context(), a, alert.StatusAcknowledged, "dana", "looking", "slack:U123 (verified)"); err != nil || changed != want {
+		if changed, err := f.store.AnswerAlert(t.Context(), a, ofSlack("acknowledge", "dana", "looking")); err != nil || changed != want {
 			t.Errorf("%d: %v %v", i, changed, err)
 		}
 	}
@@ -147,7 +199,7 @@ func TestAnswerAlert_RecordsHowTheActorWasVerified(t *testing.T) {
 	if got := f.outboxKinds(); !slices.Equal(got, []string{"FIRED", "ACKNOWLEDGED"}) {
 		t.Errorf("the workflow hears %v", got)
 	}
-	if _, err := f.store.AnswerAlert(t.Context(), a, alert.StatusResolved, " ", "", "slack:U123 (verified)"); err == nil {
+	if _, err := f.store.AnswerAlert(t.Context(), a, ofSlack("resolve", " ", "")); err == nil {
 		t.Error("nobody resolved it")
 	}
 }
@@ -163,7 +215,7 @@ func TestInbound_TheWorkersRoleMayTakeInAndSayNothingAboutWhoMaySend(t *testing.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := f.store.AnswerAlert(t.Context(), a, alert.StatusAcknowledged, "dana", "", "slack:U123 (verified)"); !changed || err != nil {
+	if changed, err := f.store.AnswerAlert(t.Context(), a, ofSlack("acknowledge", "dana", "")); !changed || err != nil {
 		t.Errorf("answer: %v %v", changed, err)
 	}
 	if got := f.tookIn(outside("Up", "fp", "resolved")); got != "RESOLVED" {
@@ -198,7 +250,7 @@ func TestInbound_TheOperatorsRoleSetsSourcesAndAnswersForNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.AnswerAlert(t.Context(), a, alert.StatusAcknowledged, "dana", "", "slack:U123 (verified)"); err == nil {
+	if _, err := f.store.AnswerAlert(t.Context(), a, ofSlack("acknowledge", "dana", "")); err == nil {
 		t.Error("an operator may record that somebody else was verified")
 	}
 	if _, err := f.store.TakeIn(t.Context(), "prometheus", []vault.SourceAlert{outside("Up", "other", "firing")}, ofPrometheus); err == nil {

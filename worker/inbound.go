@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 
 	"onevault/activities"
@@ -14,26 +13,42 @@ import (
 	"onevault/settings"
 )
 
-// inbound is the gate for what others send, with everything that is mounted behind it.
-func (p *parts) inbound(registry *prometheus.Registry) (*api.Inbound, error) {
+// openGate makes the gate for what others send, with everything that is mounted behind it but Slack's presses.
+func (p *parts) openGate() error {
+	p.gathered = api.NewRegistry()
+	var err error
+	if p.channels, err = p.directory(); err != nil {
+		return err
+	}
 	public, err := settings.ParsePublicURL(p.config.PublicURL, p.config.AllowedCIDRs)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	keys, err := p.config.linkKeys()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	in := api.NewInbound(api.InboundConfig{
-		Vault: p.store, PublicURL: public, TrustedProxies: p.config.TrustedProxies, Registry: registry, Log: p.log,
+		Vault: p.store, PublicURL: public, TrustedProxies: p.config.TrustedProxies, Registry: p.gathered, Log: p.log,
 	})
 	if keys.Usable() {
 		in.Mount((&api.Links{Inbound: in, Keys: keys, Vault: p.store, Sender: p.sender(), Log: p.log, Now: time.Now}).Routes()...)
 	}
-	in.Mount(p.pressed...)
+	p.mountProviders(in)
 	secrets := collect.Secrets{Dirs: p.config.secretsDirs()}
 	in.Mount((&api.Sources{Inbound: in, Vault: p.store, Secret: secrets.Read, Log: p.log, Now: time.Now}).Routes()...)
-	return in, nil
+	p.gate = in
+	return nil
+}
+
+// mountProviders hears what people answer by telephone and at PagerDuty. Each of their requests is signed for the
+// public address, so that without one there is nothing to hear.
+func (p *parts) mountProviders(in *api.Inbound) {
+	if in.PublicURL("/") == nil {
+		return
+	}
+	in.Mount((&api.Twilio{Inbound: in, Vault: p.store, Sender: p.sender(), Phones: p.channels.Phones, People: p.people(), Log: p.log, Now: time.Now}).Routes()...)
+	in.Mount((&api.PagerDuty{Inbound: in, Vault: p.store, Sender: p.sender(), Hook: p.channels.PagerHook, People: p.people(), Log: p.log, Now: time.Now}).Routes()...)
 }
 
 // sender carries the commands of people whom the API has verified.

@@ -2,14 +2,15 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
-	"go.temporal.io/sdk/client"
-
-	"onevault/alert"
 	"onevault/api"
 	"onevault/command"
 	"onevault/settings"
@@ -65,7 +66,9 @@ func (p people) Known(ctx context.Context, provider, id string) (contact string,
 	return p.vault.ContactOf(ctx, provider, id)
 }
 
-// openSlack prepares what hears presses; serveAPI mounts it. stop ends the connection and waits for the
+func (p *parts) people() people { return people{p.config.Slack, p.store} }
+
+// openSlack prepares what hears presses and mounts it behind the gate. stop ends the connection and waits for the
 // commands that were begun.
 func (p *parts) openSlack(ctx context.Context) (stop func(), err error) {
 	config := p.config.Slack
@@ -77,7 +80,8 @@ func (p *parts) openSlack(ctx context.Context) (stop func(), err error) {
 		return nil, err
 	}
 	app, err := slackapp.New(slackapp.Config{
-		Desk: p.slackDesk(), People: people{config, p.store}, Zone: zone, AnswersAt: config.AnswersAt, Log: p.log,
+		Desk: slackDesk{p.sender()}, People: p.people(), Zone: zone, AnswersAt: config.AnswersAt, Log: p.log,
+		Once: p.pressOnce, Refused: p.refusePress,
 	})
 	if err != nil {
 		return nil, err
@@ -87,109 +91,67 @@ func (p *parts) openSlack(ctx context.Context) (stop func(), err error) {
 		if err != nil {
 			return nil, err
 		}
-		p.pressed = []api.Route{{Pattern: "POST /slack/interactivity", Provider: slackapp.Provider, MaxBody: slackapp.MaxBody, Handler: handler}}
+		p.gate.Mount(api.Route{Pattern: "POST /slack/interactivity", Provider: slackapp.Provider, MaxBody: slackapp.MaxBody, Handler: handler})
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if config.AppToken == "" {
-			return
+	var running sync.WaitGroup
+	if config.AppToken != "" {
+		running.Go(func() {
+			if err := app.Listen(ctx, slackapp.Socket{AppToken: config.AppToken, API: config.API}); err != nil {
+				p.log.Error("slack: socket mode not begun", "error", err)
+			}
+		})
+		if p.config.APIAddr == "" {
+			running.Go(func() { p.gate.Run(ctx) }) // no server runs it
 		}
-		if err := app.Listen(ctx, slackapp.Socket{AppToken: config.AppToken, API: config.API}); err != nil {
-			p.log.Error("slack: socket mode not begun", "error", err)
-		}
-	}()
-	return func() { cancel(); <-ended; app.Wait() }, nil
+	}
+	return func() { cancel(); running.Wait(); app.Wait() }, nil
 }
 
-func (p *parts) slackDesk() slackDesk {
-	connect := func(context.Context) (client.Client, error) { return p.temporal, nil }
-	return slackDesk{vault: p.store, sender: &command.Sender{Vault: p.store, Workflows: command.Temporal{Connect: connect}}}
+// pressOnce keeps a press from taking effect twice, whichever worker it comes to. While the vault is down it is the
+// state of the alert that does.
+func (p *parts) pressOnce(ctx context.Context, id string, content [sha256.Size]byte, sender string, work func(context.Context)) error {
+	delivery := api.Delivery{Provider: slackapp.Provider, ID: id, Digest: content, Sender: sender}
+	_, first, err := p.gate.Once(ctx, delivery, func(ctx context.Context) (api.Outcome, error) {
+		work(ctx)
+		return api.Outcome{Status: http.StatusOK}, nil
+	})
+	switch {
+	case errors.Is(err, api.ErrUnderWay):
+		return nil
+	case vault.Unreachable(err) && !first:
+		work(ctx)
+		return nil
+	}
+	return err
 }
 
-// slackDesk carries what was pressed the way of `onevault alert ack`.
-type slackDesk struct {
-	vault  *vault.Store
-	sender *command.Sender
+// refusePress makes a security event of what was not accepted. What came by Socket Mode came from Slack.
+func (p *parts) refusePress(_ context.Context, r slackapp.Refusal) {
+	request := r.Request
+	if request == nil {
+		request = &http.Request{}
+	}
+	p.gate.Note(request, api.Refusal{Provider: slackapp.Provider, Reason: api.Reason(r.Reason), Detail: r.Say})
 }
+
+// slackDesk carries what was pressed the way of every answer from outside.
+type slackDesk struct{ sender *command.Sender }
 
 // Do implements slackapp.Desk.
 func (d slackDesk) Do(ctx context.Context, press slackapp.Press) ([]string, error) {
-	switch press.Verb {
-	case slackapp.Acknowledge:
-		return d.command(ctx, command.Acknowledge, press)
-	case slackapp.Resolve:
-		return d.command(ctx, command.Resolve, press)
-	case slackapp.Silence:
-		return d.silence(ctx, press)
-	case slackapp.Escalate:
+	request := command.Request{
+		Verb: command.Action(press.Verb), Alerts: press.Alerts,
+		Actor: command.Actor{Name: press.Contact, Through: slackapp.Provider + ":" + press.UserID, Verified: true},
 	}
-	return []string{fmt.Sprintf("Nothing was done: this version cannot %s an alert from Slack. Use the command line: onevault alert --help", press.Verb)}, nil
-}
-
-func (d slackDesk) command(ctx context.Context, action command.Action, press slackapp.Press) ([]string, error) {
-	plan, errs := d.sender.Plan(ctx, action, press.Alerts)
-	outcomes, failed := d.sender.Carry(ctx, action, plan, alert.Command{Actor: press.Contact, Via: press.Via()})
-	errs = append(errs, failed...)
-	sentences := make([]string, 0, len(outcomes)+len(errs))
-	for _, o := range outcomes {
-		sentences = append(sentences, sentence(o))
+	if press.Verb == slackapp.Silence {
+		// Whoever presses sees what he silences, so that a CRITICAL alert is meant, too.
+		request.Notes, request.Critical = "pressed in Slack", true
+		request.Minutes = int(math.Ceil(time.Until(press.Until).Minutes()))
 	}
-	for _, err := range errs {
-		if !errors.Is(err, command.ErrConflict) {
-			return sentences, errors.Join(errs...)
-		}
-		sentences = append(sentences, "Too late: "+strings.TrimPrefix(err.Error(), command.ErrConflict.Error()+": ")+".")
+	reply, err := d.sender.Do(ctx, request)
+	if err != nil {
+		return nil, err
 	}
-	return sentences, nil
-}
-
-// sentence says what stands for an alert, and who was first.
-func sentence(o command.Outcome) string {
-	state := strings.ToLower(string(o.State))
-	if !o.Changed {
-		return fmt.Sprintf("%s was %s already, by %s at %s.", o.ID, state, o.Actor, o.At.UTC().Format("2006-01-02 15:04:05 UTC"))
-	}
-	text := fmt.Sprintf("%s is %s by %s", o.ID, state, o.Actor)
-	if o.CancelledLevel > 0 {
-		text += fmt.Sprintf("; escalation level %d will not come", o.CancelledLevel)
-	}
-	return text + "."
-}
-
-// silence silences what the definitions of the alerts fire on their targets. An alert that is CRITICAL is
-// named by the one who presses, so the silence means it.
-func (d slackDesk) silence(ctx context.Context, press slackapp.Press) ([]string, error) {
-	var sentences []string
-	silenced := map[string]bool{}
-	for _, id := range press.Alerts {
-		found, err := d.vault.FindAlert(ctx, id)
-		if err != nil {
-			return sentences, err
-		}
-		group := found.Definition + " " + found.Target + " " + found.Tenant
-		switch {
-		case found.State == alert.StatusResolved:
-			sentences = append(sentences, found.ID+" is over; nothing was silenced.")
-			continue
-		case silenced[group]:
-			continue
-		}
-		silenced[group] = true
-		matchers := []string{"definition=" + found.Definition, "target=" + found.Target}
-		if found.Tenant != "" {
-			matchers = append(matchers, "tenant="+found.Tenant)
-		}
-		made, err := d.vault.AddSilence(ctx, vault.Silence{
-			Matchers: matchers, EndsAt: press.Until, IncludeCritical: found.Severity == alert.SeverityCritical,
-			Comment: "pressed in Slack", By: press.Contact, Via: press.Via(),
-		})
-		if err != nil {
-			return sentences, err
-		}
-		sentences = append(sentences, fmt.Sprintf("%s on %s is silenced until %s (%s). It ends before that by: onevault silence end %s",
-			found.Definition, found.Target, press.Until.UTC().Format(time.DateTime+" UTC"), made, made))
-	}
-	return sentences, nil
+	return reply.Sentences(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
@@ -43,7 +44,9 @@ type parts struct {
 	incidents *activities.Incidents
 	silences  *activities.Silences
 	circuits  *activities.Circuits
-	pressed   []api.Route // where Slack sends what is pressed; empty: nowhere
+	channels  *activities.Directory
+	gate      *api.Inbound         // for what others send
+	gathered  *prometheus.Registry // what /metrics shows
 }
 
 // Run works until the context ends, and then stops in order: nothing new is begun, what is under way is
@@ -59,6 +62,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 		return err
 	}
 	if err := p.openTemporal(); err != nil {
+		return err
+	}
+	if err := p.openGate(); err != nil {
 		return err
 	}
 	stopSlack, err := p.openSlack(ctx)
@@ -193,10 +199,7 @@ func (p *parts) register() (sdkworker.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	directory, err := p.directory()
-	if err != nil {
-		return nil, err
-	}
+	directory := p.channels
 	p.alerts = &activities.Alerts{
 		Vault: p.store, Channels: directory, Temporal: p.temporal, Log: p.log,
 		TaskQueue: p.config.TaskQueue, AlertWorkflow: workflows.AlertWorkflowName,
@@ -273,13 +276,8 @@ func (p *parts) serveAPI() (stop func(), err error) {
 	if p.config.APIAddr == "" {
 		return func() {}, nil
 	}
-	registry := api.NewRegistry()
-	registry.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.CircuitMetrics(p.circuitStates), api.PoolMetrics("vault", p.store.Pool()))
-	inbound, err := p.inbound(registry)
-	if err != nil {
-		return nil, err
-	}
-	server, err := api.New(api.Config{Addr: p.config.APIAddr, InboundAddr: p.config.InboundAddr, Inbound: inbound, Registry: registry, Log: p.log, Checks: map[string]func(context.Context) error{
+	p.gathered.MustRegister(p.metrics, p.pulse, api.DeliveryMetrics(p.deliveries), api.CircuitMetrics(p.circuitStates), api.PoolMetrics("vault", p.store.Pool()))
+	server, err := api.New(api.Config{Addr: p.config.APIAddr, InboundAddr: p.config.InboundAddr, Inbound: p.gate, Registry: p.gathered, Log: p.log, Checks: map[string]func(context.Context) error{
 		"vault":    p.store.Ping,
 		"temporal": p.checkTemporal,
 		"worker":   p.checkPollers,

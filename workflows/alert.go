@@ -245,6 +245,7 @@ func (r *alertRun) acknowledgeOne(t *alert.Tracked, actor, via, notes string, at
 	if !r.group.AcknowledgeUntil(t, actor, notes, at, until) {
 		return false
 	}
+	t.AnsweredVia = via
 	if !recorded {
 		change := r.changeOf(t, alert.StatusAcknowledged, actor, via, notes, at)
 		change.Until = until
@@ -259,6 +260,7 @@ func (r *alertRun) resolveOne(t *alert.Tracked, actor, via, notes string, at tim
 	if !r.group.Resolve(t, actor, notes, at) {
 		return false
 	}
+	t.AnsweredVia = via
 	t.FalsePositive = falsePositive
 	if !recorded {
 		change := r.changeOf(t, alert.StatusResolved, actor, via, notes, at)

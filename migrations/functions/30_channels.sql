@@ -196,7 +196,7 @@ BEGIN
         RAISE EXCEPTION 'channel "%": rate_limit_per_hour is %', NEW.channel_name, NEW.rate_limit_per_hour
             USING ERRCODE = '22023', HINT = 'Give how many messages one recipient may get within an hour; NULL or 0 is no limit.';
     END IF;
-    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'integration_key', 'api_key'] THEN
+    IF c ?| ARRAY['smtp_password', 'password', 'bot_token', 'auth_token', 'secret', 'routing_key', 'webhook_secret', 'integration_key', 'api_key'] THEN
         RAISE EXCEPTION 'channel "%": configuration holds a secret itself', NEW.channel_name
             USING ERRCODE = '22023',
                   HINT = 'Put the secret into an environment variable of the worker and name it: "smtp_password_env": "SMTP_PASSWORD" (or ..._file with a path).';

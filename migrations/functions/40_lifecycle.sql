@@ -304,6 +304,18 @@ END
 $$;
 COMMENT ON FUNCTION monitoring.require_actor(text, text) IS 'Raises 22023 when nobody is named.';
 
+CREATE OR REPLACE FUNCTION monitoring.answered_via() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    -- A setting can be made by anybody: it counts for those alone who may call answer_alert, which are the workers.
+    SELECT coalesce(CASE WHEN has_function_privilege(session_user, 'monitoring.answer_alert(text, bytea, text, text, text, interval)', 'EXECUTE')
+                         THEN nullif(current_setting('onevault.answered_via', true), '') END,
+                    'psql:' || session_user)
+    $$;
+COMMENT ON FUNCTION monitoring.answered_via() IS
+    'How it is known who gives a command: who opened the session; of a worker within answer_alert, how it verified the person.';
+
 DROP FUNCTION IF EXISTS monitoring.command_alert(text, bytea, text, text);
 
 CREATE OR REPLACE FUNCTION monitoring.command_alert(
@@ -312,7 +324,7 @@ CREATE OR REPLACE FUNCTION monitoring.command_alert(
     AS $$
 DECLARE
     v_at     timestamptz := clock_timestamp();
-    v_via    text := 'psql:' || session_user;
+    v_via    text := monitoring.answered_via();
     v_result record;
 BEGIN
     IF p_alert_instance_hk IS NULL THEN

@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION monitoring.snooze_alert(
 DECLARE
     v_until  timestamptz := monitoring.end_of_answer(p_for, 'p_for');
     v_at     timestamptz := clock_timestamp();
-    v_via    text := 'psql:' || session_user;
+    v_via    text := monitoring.answered_via();
     v_result record;
 BEGIN
     PERFORM monitoring.require_actor(p_actor, 'p_actor');
@@ -138,7 +138,7 @@ CREATE OR REPLACE FUNCTION monitoring.escalate_alert(
 DECLARE
     c        monitoring.alert_instance_s := monitoring.lock_current_alert(p_alert_instance_hk);
     v_at     timestamptz := clock_timestamp();
-    v_via    text := 'psql:' || session_user;
+    v_via    text := monitoring.answered_via();
     v_policy jsonb;
     v_result record;
 BEGIN
@@ -187,7 +187,7 @@ BEGIN
     -- Its end stays as it was; no workflow needs to hear of it.
     c.load_date := clock_timestamp();
     c.changed_at := c.load_date;
-    c.changed_via := 'psql:' || session_user;
+    c.changed_via := monitoring.answered_via();
     c.changed_by := p_actor;
     c.change_notes := p_reason;
     c.false_positive := true;

@@ -95,23 +95,38 @@ COMMENT ON FUNCTION monitoring.record_inbound_refusals(jsonb) IS
 
 -- ---------------------------------------------------------------- answers to alerts
 
-CREATE OR REPLACE FUNCTION monitoring.answer_alert(p_alert_bk text, p_status text, p_actor text, p_notes text, p_via text) RETURNS boolean
+DROP FUNCTION IF EXISTS monitoring.answer_alert(text, text, text, text, text);
+
+CREATE OR REPLACE FUNCTION monitoring.answer_alert(
+    p_command text, p_alert_instance_hk bytea, p_actor text, p_notes text, p_via text, p_for interval DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    v_at      timestamptz := clock_timestamp();
     v_changed boolean;
 BEGIN
-    PERFORM monitoring.require_actor(p_actor, 'p_actor');
-    SELECT r.changed INTO v_changed
-      FROM monitoring.record_alert_changes(jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
-               'alert_key', p_alert_bk, 'change', p_status, 'at', v_at, 'actor', p_actor, 'via', p_via, 'notes', p_notes)))) AS r;
-    IF v_changed THEN
-        PERFORM monitoring.tell_workflow(p_status, util.hash_binary(p_alert_bk),
-            jsonb_build_object('actor', p_actor, 'via', p_via, 'notes', p_notes, 'at', v_at));
+    IF coalesce(btrim(p_via), '') = '' THEN
+        RAISE EXCEPTION 'p_via is empty' USING ERRCODE = '22023', HINT = 'Say how the actor is known, such as slack:U0123456789 (verified).';
     END IF;
-    RETURN coalesce(v_changed, false);
+    PERFORM set_config('onevault.answered_via', p_via, true);
+    CASE p_command
+        WHEN 'acknowledge' THEN
+            IF p_for IS NULL THEN
+                v_changed := monitoring.acknowledge_alert(p_alert_instance_hk, p_actor, p_notes);
+            ELSE
+                v_changed := monitoring.acknowledge_alert_for(p_alert_instance_hk, p_actor, p_for, p_notes);
+            END IF;
+        WHEN 'resolve' THEN v_changed := monitoring.resolve_alert(p_alert_instance_hk, p_actor, p_notes);
+        WHEN 'unacknowledge' THEN v_changed := monitoring.unacknowledge_alert(p_alert_instance_hk, p_actor, p_notes);
+        WHEN 'snooze' THEN v_changed := monitoring.snooze_alert(p_alert_instance_hk, p_actor, p_for, p_notes);
+        WHEN 'escalate' THEN v_changed := monitoring.escalate_alert(p_alert_instance_hk, p_actor, p_notes);
+        WHEN 'false-positive' THEN v_changed := monitoring.mark_alert_false_positive(p_alert_instance_hk, p_actor, p_notes);
+        ELSE
+            RAISE EXCEPTION 'p_command is "%"', p_command
+                USING ERRCODE = '22023', HINT = 'Use acknowledge, resolve, unacknowledge, snooze, escalate or false-positive.';
+    END CASE;
+    PERFORM set_config('onevault.answered_via', '', true);
+    RETURN v_changed;
 END
 $$;
-COMMENT ON FUNCTION monitoring.answer_alert(text, text, text, text, text) IS
-    'ACKNOWLEDGED or RESOLVED for somebody whom the worker verified, p_via says how: changes the state and tells the workflow, in one transaction. For workers alone: people call acknowledge_alert and resolve_alert, which say who opened the session.';
+COMMENT ON FUNCTION monitoring.answer_alert(text, bytea, text, text, text, interval) IS
+    'A command of somebody whom the worker verified, p_via says how: changes the state and tells the workflow, in one transaction. For workers alone: people call acknowledge_alert and its like, which say who opened the session.';
