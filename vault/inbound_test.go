@@ -143,8 +143,12 @@ func TestAnswerAlert_EveryCommandRecordsHowTheActorWasVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, answer := range []vault.Answer{
-		{Command: "snooze", Notes: "deploying", Lasts: time.Hour}, {Command: "acknowledge", Lasts: time.Hour}, {Command: "unacknowledge"},
-		{Command: "escalate"}, {Command: "acknowledge"}, {Command: "false-positive", Notes: "a backup ran"},
+		{Command: "snooze", Notes: "deploying", Lasts: time.Hour},
+		{Command: "acknowledge", Lasts: time.Hour},
+		{Command: "unacknowledge"},
+		{Command: "escalate"},
+		{Command: "acknowledge"},
+		{Command: "false-positive", Notes: "a backup ran"},
 	} {
 		answer.Actor, answer.Via = "dana", "twilio:+4930123456 (verified)"
 		if changed, err := f.store.AnswerAlert(t.Context(), a, answer); err != nil || !changed {
