@@ -124,9 +124,9 @@ func TestCircuits_RefusalsAreForgivenBeforeAMessageIsGivenUp(t *testing.T) {
 	w, in := guarded(t, CircuitLimits{Failures: 2, OpenFor: time.Hour})
 	w.openCircuit(in, 2)
 	in.Channel.RetryAttempts = 1
-	for attempt := range 7 {
+	for attempt := range 22 {
 		in.Attempt = attempt
-		if out := w.send(in); out.Final != (attempt == 6) {
+		if out := w.send(in); out.Final != (attempt == 21) {
 			t.Errorf("attempt %d: %+v", attempt, out)
 		}
 	}

@@ -175,7 +175,7 @@ func isFinal(in SendNotificationInput, class notify.Class) bool {
 }
 
 // forgivenRefusals is how many attempts that a circuit refused do not count against the channel's own.
-const forgivenRefusals = 5
+const forgivenRefusals = 20
 
 // forgiven: nothing was tried, so that it is not yet the last attempt.
 func forgiven(in SendNotificationInput, refused bool) bool {
