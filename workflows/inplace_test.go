@@ -123,7 +123,9 @@ func TestAlert_IdsOfOtherChannelsPartNothing(t *testing.T) {
 func TestAlert_EventsOfOneMomentShareAMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, slackApp)
-	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) { return posts(in), nil }
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		return posts(in), nil
+	}
 	w.bring(0, fired("K1"), alert.Transition{Kind: alert.TransitionNotify, Alert: alert.Alert{Key: "K1"}})
 	w.update(time.Minute, alert.UpdateResolve, alert.Command{Actor: "dana"})
 	w.run()
