@@ -167,7 +167,7 @@ func TestPerformance_ConcurrentSamplersCountEachCallOnce(t *testing.T) {
 	address := pgtest.DB(t)
 	db := connect(t, address)
 	exec(t, db, "SELECT monitoring.collect_performance_metrics()")
-	const rounds = 40
+	const rounds = 20
 	done := make(chan error, 4)
 	for range 4 {
 		conn := connect(t, address)
