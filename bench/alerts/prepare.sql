@@ -77,3 +77,8 @@ CREATE FUNCTION bench.ledger(p_definition text, OUT delivered bigint, OUT failed
       JOIN monitoring.notification_log_s l ON l.notification_log_hk = n.notification_log_hk AND l.load_end_date IS NULL
      WHERE h.alert_definition_hk = util.hash_binary(p_definition)
     $$;
+
+-- The definitions of the benchmark are each told for themselves, however many come together.
+INSERT INTO monitoring.monitor_config_h (monitor_config_hk, monitor_config_bk) VALUES (util.hash_binary('STORM||default'), 'STORM||default');
+INSERT INTO monitoring.monitor_config_s (monitor_config_hk, hash_diff, config_name, config_type, config_value, is_enabled)
+VALUES (util.hash_binary('STORM||default'), '\x', 'default', 'STORM', '{}', false);
