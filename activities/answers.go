@@ -28,8 +28,8 @@ func (l *Links) answers(in SendNotificationInput) ([]notify.Answer, error) {
 		return nil, nil
 	}
 	switch in.Message.Event {
-	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping:
-	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
+	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
+	case alert.EventResolved, alert.EventAcknowledged, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 		return nil, nil
 	}
 	claims := link.Claims{Recipient: in.Recipient, Message: in.Message.Key, Expires: in.Message.At.Add(linkLifetime)}

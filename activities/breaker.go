@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -180,7 +181,7 @@ func (k *circuit) reset() {
 		Name: k.name, Timeout: k.limits.OpenFor, MaxRequests: 1,
 		ReadyToTrip:   func(counts gobreaker.Counts) bool { return counts.ConsecutiveFailures >= k.limits.Failures },
 		OnStateChange: k.changed,
-		IsExcluded:    func(err error) bool { return err == askedToWait{} },
+		IsExcluded:    func(err error) bool { return errors.Is(err, askedToWait{}) },
 	})
 	k.mu.Lock()
 	defer k.mu.Unlock()

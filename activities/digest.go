@@ -79,7 +79,7 @@ func (n *Notifications) SendDigest(ctx context.Context, in SendDigestInput) (Sen
 	attempt := SendNotificationInput{
 		Channel: in.Channel, Recipient: in.Recipient, Message: message, Attempt: in.Attempt, Uncertain: in.Uncertain, PossibleDuplicate: in.PossibleDuplicate,
 	}
-	refused := false
+	var refused bool
 	out.Receipt, refused = n.send(ctx, attempt, message)
 	out.Final = isFinal(attempt, out.Receipt.Class) && !forgiven(attempt, refused)
 	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)

@@ -136,7 +136,7 @@ func (n *Notifications) sendBatch(ctx context.Context, attempts []SendNotificati
 		}
 		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
-		refused := false
+		var refused bool
 		result.Receipt, refused = n.sendOpened(ctx, channel, misconfigured, *one)
 		result.Final = isFinal(*one, result.Receipt.Class) && !forgiven(*one, refused)
 		result.MayHaveArrived = mayHaveArrived(one.Channel, result.Receipt.Class)

@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -179,10 +180,15 @@ func (s *StormState) note(news Members, handedOver bool) {
 	s.Peak = max(s.Peak, s.openGroups())
 }
 
+// names are the groups, sorted, so that a replay meets them in the same order.
+//
+//workflowcheck:ignore they are sorted
+func (s *StormState) names() []string { return slices.Sorted(maps.Keys(s.Groups)) }
+
 func (s *StormState) openGroups() int {
 	open := 0
-	for _, g := range s.Groups {
-		if slices.ContainsFunc(g.Alerts, func(m Member) bool { return m.Active() }) {
+	for _, name := range s.names() {
+		if slices.ContainsFunc(s.Groups[name].Alerts, func(m Member) bool { return m.Active() }) {
 			open++
 		}
 	}
@@ -222,7 +228,7 @@ func (h Handover) urgent() bool {
 	switch h.Event {
 	case EventFired, EventReopened, EventFlapping:
 		return h.Members.Definition.Severity == SeverityCritical
-	case EventEscalated, EventUnanswered, EventResolved, EventTest, EventSilenceEnding, EventAcknowledged:
+	case EventEscalated, EventUnanswered, EventResolved, EventTest, EventSilenceEnding, EventAcknowledged, EventDigest:
 	}
 	return true
 }
@@ -294,7 +300,8 @@ func (s *StormState) Next(now time.Time) ([]StormMessage, []Handover) {
 // forgets those alerts.
 func (s *StormState) End() []StormMessage {
 	c := s.collect()
-	for name, g := range s.Groups {
+	for _, name := range s.names() {
+		g := s.Groups[name]
 		for i := range g.Alerts {
 			m := &g.Alerts[i]
 			if m.Active() {
@@ -310,7 +317,8 @@ func (s *StormState) End() []StormMessage {
 	if len(messages) > 0 {
 		s.Messages++
 	}
-	for name, g := range s.Groups {
+	for _, name := range s.names() {
+		g := s.Groups[name]
 		g.Alerts = slices.DeleteFunc(slices.Clone(g.Alerts), func(m Member) bool { return !m.Active() })
 		if len(g.Alerts) == 0 {
 			delete(s.Groups, name)
@@ -323,11 +331,7 @@ func (s *StormState) End() []StormMessage {
 
 // Release forgets the groups that still have open alerts, and returns their workflows: they tell of them themselves.
 func (s *StormState) Release() []string {
-	var groups []string
-	for name := range s.Groups {
-		groups = append(groups, name)
-	}
-	slices.Sort(groups)
+	groups := s.names()
 	s.Groups, s.Peak, s.LastTold, s.FirstTold = map[string]Members{}, 0, time.Time{}, time.Time{}
 	return groups
 }
@@ -376,9 +380,10 @@ func (s *StormState) members() func(group, key string) *Member {
 func (s *StormState) Summary() StormSummary {
 	sum := StormSummary{Key: s.Storm.Key, Kind: s.Storm.Kind, Name: s.Storm.Name, BeganAt: s.Storm.BeganAt, Alerts: s.Ever}
 	targets := map[string]bool{}
-	for _, g := range s.Groups {
-		for i := range g.Alerts {
-			m := &g.Alerts[i]
+	for _, name := range s.names() {
+		alerts := s.Groups[name].Alerts
+		for i := range alerts {
+			m := &alerts[i]
 			if !m.Active() {
 				continue
 			}

@@ -12,7 +12,7 @@ import (
 // can sign.
 const minHookSecret = 16
 
-// ErrNoHookSecret: the channel hears nothing of PagerDuty, because no secret was given to know it by.
+// ErrNoHookSecret says that the channel hears nothing of PagerDuty, because no secret was given to know it by.
 var ErrNoHookSecret = errors.New("the channel has no webhook_secret_env or webhook_secret_file")
 
 // PagerHook is the receiving side of a PAGERDUTY channel: the webhooks (v3) that PagerDuty sends about its incidents.

@@ -76,7 +76,7 @@ func stormSubject(m Message, where string) string {
 		what = fmt.Sprintf("Unanswered again: %s: %s", alerts(len(m.Alerts)), where)
 	case alert.EventResolved:
 		what = fmt.Sprintf("Storm over, %s: %s", alerts(len(m.Alerts)), where)
-	case alert.EventFired, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	case alert.EventFired, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged, alert.EventDigest:
 		if s.Alerts > len(m.Alerts) {
 			what = fmt.Sprintf("%d more, %s at once: %s", len(m.Alerts), alerts(s.Alerts), where)
 		} else {
@@ -106,7 +106,7 @@ func stormLede(m Message, where string) string {
 			text += fmt.Sprintf(" %s still open: from the next escalation on you are told of each by itself.", isAre(s.Open))
 		}
 		return text
-	case alert.EventFired, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	case alert.EventFired, alert.EventReopened, alert.EventFlapping, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged, alert.EventDigest:
 	}
 	text := fmt.Sprintf("Storm: %s. %s fired at once, of %s.", where, alerts(len(m.Alerts)), definitions(len(s.Definitions)))
 	if s.Alerts > len(m.Alerts) {

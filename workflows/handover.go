@@ -86,7 +86,7 @@ func forStorms(event alert.Event, ledgerEvent string) bool {
 		return ledgerEvent == string(alert.EventFired)
 	case alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 		return true
-	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged:
+	case alert.EventResolved, alert.EventTest, alert.EventSilenceEnding, alert.EventAcknowledged, alert.EventDigest:
 	}
 	return false
 }

@@ -313,7 +313,7 @@ func pages(event alert.Event) bool {
 	switch event {
 	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered:
 		return true
-	case alert.EventResolved, alert.EventAcknowledged, alert.EventTest, alert.EventSilenceEnding:
+	case alert.EventResolved, alert.EventAcknowledged, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	return false
 }
