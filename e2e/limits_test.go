@@ -275,7 +275,7 @@ func (s *story) storm(name string, alerts int, names []string) []outcome {
 		s.t.Fatal(err)
 	}
 	var list []outcome
-	eventually(s.t, 4*patience, "every notification of "+key+" to be final", func(ctx context.Context) (bool, any, error) {
+	eventually(s.t, 6*patience, "every notification of "+key+" to be final", func(ctx context.Context) (bool, any, error) {
 		list = nil
 		rows, err := s.w.db.Query(ctx, sqlOutcomes, key, names)
 		if err != nil {
