@@ -24,6 +24,8 @@ type CircuitLimits struct {
 	Slots    int           // messages under way to one destination; default 32
 	Waiting  int           // messages that wait for one of them; default 256
 	Patience time.Duration // how long one waits; default 10 s
+	// GiveUpAfter is how long a message that was refused is refused again before it counts as failed; default 1 h.
+	GiveUpAfter time.Duration
 }
 
 func (l CircuitLimits) withDefaults() CircuitLimits {
@@ -41,6 +43,9 @@ func (l CircuitLimits) withDefaults() CircuitLimits {
 	}
 	if l.Patience == 0 {
 		l.Patience = 10 * time.Second
+	}
+	if l.GiveUpAfter == 0 {
+		l.GiveUpAfter = time.Hour
 	}
 	return l
 }
@@ -219,10 +224,10 @@ func (k *circuit) closedTo(critical bool) *refusal {
 	if critical && !k.urgent.Load() || k.current().State() != gobreaker.StateOpen {
 		return nil
 	}
-	return k.refusal()
+	return k.refusal(critical)
 }
 
-func (k *circuit) refusal() *refusal {
+func (k *circuit) refusal(critical bool) *refusal {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	left := time.Until(k.until)
@@ -232,8 +237,12 @@ func (k *circuit) refusal() *refusal {
 		reason = fmt.Sprintf("circuit open since %s: another message is just trying whether %s answers again; the last one said: %s",
 			stamp(k.since), k.name, k.last)
 	}
-	// Who finds another one trying does not use up its attempts while that one waits for an answer.
-	return &refusal{reason: reason, after: max(left, k.limits.OpenFor/4, time.Second)}
+	// Who finds another one trying does not come again at once while that one waits for an answer.
+	after := max(left, k.limits.OpenFor/4, time.Second)
+	if !k.since.IsZero() {
+		after = max(after, growing(time.Since(k.since), critical))
+	}
+	return &refusal{reason: reason, after: after}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
@@ -274,7 +283,7 @@ func (k *circuit) allow(critical bool) (done func(notify.Receipt), no *refusal) 
 		return func(r notify.Receipt) { report(k.judge(r)) }, nil
 	}
 	if !critical || !k.urgent.CompareAndSwap(false, true) {
-		return nil, k.refusal()
+		return nil, k.refusal(critical)
 	}
 	return func(r notify.Receipt) {
 		defer k.urgent.Store(false)

@@ -119,19 +119,6 @@ func TestCircuits_WhatIsNoFailureOfTheDestinationOpensNothing(t *testing.T) {
 	}
 }
 
-func TestCircuits_RefusalsAreForgivenBeforeAMessageIsGivenUp(t *testing.T) {
-	t.Parallel()
-	w, in := guarded(t, CircuitLimits{Failures: 2, OpenFor: time.Hour})
-	w.openCircuit(in, 2)
-	in.Channel.RetryAttempts = 1
-	for attempt := range 22 {
-		in.Attempt = attempt
-		if out := w.send(in); out.Final != (attempt == 21) {
-			t.Errorf("attempt %d: %+v", attempt, out)
-		}
-	}
-}
-
 func TestCircuits_ASlowDestinationHasSoManyPlacesAndNoMore(t *testing.T) {
 	t.Parallel()
 	c := NewCircuits(CircuitLimits{Slots: 2, Waiting: 1, Patience: 50 * time.Millisecond}, slog.New(slog.DiscardHandler))

@@ -34,7 +34,9 @@ type SendDigestInput struct {
 	Key        string        `json:"key"` // of the digest, the same for all attempts
 	WorkflowID string        `json:"workflow_id"`
 	Parts      []DigestPart  `json:"parts"`
-	Attempt    int           `json:"attempt"`
+	Attempt    int           `json:"attempt"` // how often it was tried before
+	// RefusedSince is as in SendNotificationInput.
+	RefusedSince time.Time `json:"refused_since,omitzero"`
 	// Uncertain and PossibleDuplicate are as in SendNotificationInput.
 	Uncertain         bool `json:"uncertain,omitempty"`
 	PossibleDuplicate bool `json:"possible_duplicate,omitempty"`
@@ -77,12 +79,12 @@ func (n *Notifications) SendDigest(ctx context.Context, in SendDigestInput) (Sen
 	message := n.digestOf(ctx, in, left)
 	message.At, message.PossibleDuplicate, message.UIURL = at, out.PossibleDuplicate, n.uiLink(in.WorkflowID)
 	attempt := SendNotificationInput{
-		Channel: in.Channel, Recipient: in.Recipient, Message: message, Attempt: in.Attempt, Uncertain: in.Uncertain, PossibleDuplicate: in.PossibleDuplicate,
+		Channel: in.Channel, Recipient: in.Recipient, Message: message, Attempt: in.Attempt, RefusedSince: in.RefusedSince,
+		Uncertain: in.Uncertain, PossibleDuplicate: in.PossibleDuplicate,
 	}
 	var refused bool
 	out.Receipt, refused = n.send(ctx, attempt, message)
-	out.Final = isFinal(attempt, out.Receipt.Class) && !forgiven(attempt, refused)
-	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
+	n.conclude(attempt, &out, refused)
 
 	outcomes := concluded(left, attempt, out)
 	if err := n.finishDigest(ctx, outcomes, counted(left, attempt, out)); err != nil {

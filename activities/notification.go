@@ -59,7 +59,9 @@ type SendNotificationInput struct {
 	Event     string         `json:"event"` // the ledger's word: FIRED, ESCALATED:1, RESOLVED, ...
 	// Events are the ledger's words by the keys of alerts, where a message tells different things of them.
 	Events  map[string]string `json:"events,omitempty"`
-	Attempt int               `json:"attempt"` // 0 for the first
+	Attempt int               `json:"attempt"` // how often it was tried before
+	// RefusedSince is when a circuit first refused the message; zero: none did.
+	RefusedSince time.Time `json:"refused_since,omitzero"`
 	// Uncertain says that an earlier attempt ended without an answer, for instance with its worker.
 	Uncertain bool `json:"uncertain,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived although the provider said it failed.
@@ -78,6 +80,8 @@ type SendNotificationOutput struct {
 	MayHaveArrived bool                `json:"may_have_arrived,omitempty"`
 	Entries        []vault.LedgerEntry `json:"entries,omitempty"`
 	Final          bool                `json:"final"`
+	// Refused: a circuit did not let it be tried, so that it was no attempt.
+	Refused bool `json:"refused,omitempty"`
 	// Digested: nothing was sent, because the channel's limit was reached; a digest will tell of it.
 	Digested bool `json:"digested,omitempty"`
 }
@@ -124,8 +128,7 @@ func (n *Notifications) SendNotification(ctx context.Context, in SendNotificatio
 		out.Receipt, refused = n.send(ctx, in, message)
 		out.Receipt = withoutAnswers(out.Receipt, message)
 	}
-	out.Final = isFinal(in, out.Receipt.Class) && !forgiven(in, refused)
-	out.MayHaveArrived = mayHaveArrived(in.Channel, out.Receipt.Class)
+	n.conclude(in, &out, refused)
 
 	outcomes := outcomesOf(in, out, at)
 	noteLimit(outcomes, said)
@@ -172,14 +175,6 @@ func isFinal(in SendNotificationInput, class notify.Class) bool {
 		return true
 	}
 	return in.Attempt >= in.Channel.RetryAttempts
-}
-
-// forgivenRefusals is how many attempts that a circuit refused do not count against the channel's own.
-const forgivenRefusals = 20
-
-// forgiven: nothing was tried, so that it is not yet the last attempt.
-func forgiven(in SendNotificationInput, refused bool) bool {
-	return refused && in.Attempt < in.Channel.RetryAttempts+forgivenRefusals
 }
 
 // errLedgerLater is why entries are left to the workflow although nobody asked the vault.

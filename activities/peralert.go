@@ -26,7 +26,10 @@ type SendEachInput struct {
 	Recipient string         `json:"recipient"`
 	Message   notify.Message `json:"message"` // of all alerts; each gets a copy with itself alone
 	Event     string         `json:"event"`
-	Attempt   int            `json:"attempt"`
+	// Attempts are how often each alert's message was tried before, by the key of the alert; what is not in it, never.
+	Attempts map[string]int `json:"attempts,omitempty"`
+	// RefusedSince is when a circuit first refused one of the messages; zero: none did.
+	RefusedSince time.Time `json:"refused_since,omitzero"`
 	// Uncertain says that an earlier attempt ended with its worker while the vault did not take its intents: nobody
 	// knows of which alerts it told. After any other the ledger knows.
 	Uncertain bool `json:"uncertain,omitempty"`
@@ -47,8 +50,10 @@ type SendEachOutput struct {
 	// Again are those that another attempt is due for, and Doubtful those among them that may have arrived.
 	Again    []string `json:"again,omitempty"`
 	Doubtful []string `json:"doubtful,omitempty"`
-	// Tried are those among Again that this attempt came to.
-	Tried []string `json:"tried,omitempty"`
+	// Tried are those among Again that this attempt came to, and Refused those among Tried that a circuit did not let
+	// be tried: they have a ledger, and it was no attempt at them.
+	Tried   []string `json:"tried,omitempty"`
+	Refused []string `json:"refused,omitempty"`
 	// VaultSilent: the vault did not take the intents, and what is in Again was not begun. The workflow notes that the
 	// ledger comes later before anything is sent without one.
 	VaultSilent bool `json:"vault_silent,omitempty"`
@@ -108,7 +113,8 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 func (in SendEachInput) each(batch []alert.Alert, at time.Time) (attempts []SendNotificationInput, intents []vault.LedgerEntry) {
 	for _, a := range batch {
 		one := SendNotificationInput{
-			Channel: in.Channel, Recipient: in.Recipient, Message: in.Message, Event: in.Event, Attempt: in.Attempt,
+			Channel: in.Channel, Recipient: in.Recipient, Message: in.Message, Event: in.Event,
+			Attempt: in.Attempts[a.Key], RefusedSince: in.RefusedSince,
 			Uncertain: in.Uncertain || slices.Contains(in.Unknown, a.Key), PossibleDuplicate: slices.Contains(in.Doubtful, a.Key),
 		}
 		one.Message.Key, one.Message.Alerts = a.Key+"/"+in.Event, []alert.Alert{a}
@@ -138,8 +144,7 @@ func (n *Notifications) sendBatch(ctx context.Context, attempts []SendNotificati
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
 		var refused bool
 		result.Receipt, refused = n.sendOpened(ctx, channel, misconfigured, *one)
-		result.Final = isFinal(*one, result.Receipt.Class) && !forgiven(*one, refused)
-		result.MayHaveArrived = mayHaveArrived(one.Channel, result.Receipt.Class)
+		n.conclude(*one, result, refused)
 	})
 	var outcomes []vault.LedgerEntry
 	for i, result := range results {
@@ -164,6 +169,9 @@ func (out *SendEachOutput) sort(key string, result SendNotificationOutput) {
 		out.Failed = append(out.Failed, key)
 	default:
 		out.Again, out.Tried = append(out.Again, key), append(out.Tried, key)
+		if result.Refused {
+			out.Refused = append(out.Refused, key)
+		}
 		if result.PossibleDuplicate || result.MayHaveArrived {
 			out.Doubtful = append(out.Doubtful, key)
 		}

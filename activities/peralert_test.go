@@ -160,7 +160,7 @@ func TestSendEach_AReceiverThatTakesNothingIsLeftInPeaceUntilTheNextAttempt(t *t
 		t.Errorf("again %d, tried %d, doubtful %d, %+v", len(out.Again), len(out.Tried), len(out.Doubtful), out.Receipt)
 	}
 	w.wantReceived(0)
-	in.Attempt, in.Doubtful = 1, out.Doubtful // as the workflow carries it on
+	in.Doubtful = out.Doubtful // as the workflow carries it on
 	if out = w.sendEach(in); len(out.Delivered) != len(alerts) {
 		t.Errorf("delivered %d", len(out.Delivered))
 	}
@@ -172,15 +172,14 @@ func TestSendEach_AttemptsAreUsedUp(t *testing.T) {
 	w := newWorld(t)
 	alerts := w.openMany(3)
 	in := each(w.perAlert(), alerts...)
-	in.Attempt = 2 // retry_attempts is 2
-	if err := w.inbox.Fail(inbox.Webhook, 1, inbox.Behaviour{Status: http.StatusServiceUnavailable}); err != nil {
-		t.Fatal(err)
-	}
+	// Each alert has its own: retry_attempts is 2, and one was not tried before.
+	in.Attempts = map[string]int{alerts[0].Key: 2, alerts[1].Key: 1}
+	w.fail(3, http.StatusServiceUnavailable)
 	out := w.sendEach(in)
-	if len(out.Delivered) != 2 || len(out.Failed) != 1 || len(out.Again) != 0 {
-		t.Errorf("delivered %v, failed %v, again %v", out.Delivered, out.Failed, out.Again)
+	if len(out.Delivered) != 0 || !slices.Equal(out.Failed, []string{alerts[0].Key}) || len(out.Again) != 2 || len(out.Refused) != 0 {
+		t.Errorf("delivered %v, failed %v, again %v, refused %v", out.Delivered, out.Failed, out.Again, out.Refused)
 	}
-	w.wantCount(map[string]int{"DELIVERED ACCEPTED": 2, "FAILED TRANSIENT": 1})
+	w.wantCount(map[string]int{"FAILED TRANSIENT": 1, "PENDING TRANSIENT": 2})
 }
 
 // What is sent without the ledger's knowledge the workflow must have noted before, or a worker's death would

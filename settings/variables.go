@@ -15,6 +15,7 @@ const (
 	EvaluateEvery     = "ONEVAULT_EVALUATE_EVERY"
 	DigestWithin      = "ONEVAULT_DIGEST_WITHIN"
 	CircuitOpenFor    = "ONEVAULT_CIRCUIT_OPEN_FOR"
+	CircuitGiveUp     = "ONEVAULT_CIRCUIT_GIVE_UP_AFTER"
 	AllowedCIDRs      = "ONEVAULT_ALLOWED_CIDRS"
 	ArchiveDir        = "ONEVAULT_ARCHIVE_DIR"
 	ControlsDir       = "ONEVAULT_CONTROLS_DIR"

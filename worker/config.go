@@ -31,6 +31,7 @@ type Config struct {
 
 	DigestWithin   time.Duration // how long a message over the limit of a channel waits at most; default 15m
 	CircuitOpenFor time.Duration // how long a destination that failed in a row is left alone; default 30s
+	CircuitGiveUp  time.Duration // how long a message is refused by such a one before it is given up; default 1h
 
 	// Timezone is where the daily report's days begin and its six o'clock strikes; default UTC.
 	Timezone string
@@ -103,6 +104,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%s is %s: use 1s to 1h, usually 15m", settings.DigestWithin, c.DigestWithin)
 	case c.CircuitOpenFor != 0 && (c.CircuitOpenFor < time.Second || c.CircuitOpenFor > time.Hour):
 		return fmt.Errorf("%s is %s: use 1s to 1h, usually 30s", settings.CircuitOpenFor, c.CircuitOpenFor)
+	case c.CircuitGiveUp != 0 && (c.CircuitGiveUp < time.Second || c.CircuitGiveUp > 24*time.Hour):
+		return fmt.Errorf("%s is %s: use 1s to 24h, usually 1h", settings.CircuitGiveUp, c.CircuitGiveUp)
 	case c.ArchiveDir != "" && !filepath.IsAbs(c.ArchiveDir):
 		return fmt.Errorf("ONEVAULT_ARCHIVE_DIR is %q: write an absolute path, such as /var/lib/onevault/archive", c.ArchiveDir)
 	case c.SecretsDir != "" && !filepath.IsAbs(c.SecretsDir):

@@ -56,7 +56,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics(), circuits: activities.NewCircuits(activities.CircuitLimits{OpenFor: config.CircuitOpenFor}, log)}
+	p := &parts{config: config.withDefaults(), log: log, metrics: api.NewTemporalMetrics(), pulse: api.NewPulseMetrics(), circuits: activities.NewCircuits(activities.CircuitLimits{OpenFor: config.CircuitOpenFor, GiveUpAfter: config.CircuitGiveUp}, log)}
 	defer p.close()
 	if err := p.openVault(ctx); err != nil {
 		return err

@@ -187,25 +187,27 @@ func (r *alertRun) bringAbout(ctx workflow.Context, d *delivery) []*alert.Tracke
 // attempts sends until the message is accepted, hopeless, out of attempts, or not needed any more.
 func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 	uncertain, mayHaveArrived := false, false
-	var last activities.SendNotificationOutput
-	for attempt := 0; ; attempt++ {
+	var (
+		last  activities.SendNotificationOutput
+		tries tries
+	)
+	for {
 		if d.moot() {
-			r.withdraw(ctx, d, attempt, last, uncertain)
+			r.withdraw(ctx, d, tries.made, last, uncertain)
 			return false
 		}
-		out, err := r.send(ctx, d, attempt, uncertain, mayHaveArrived)
+		out, err := r.send(ctx, d, tries, uncertain, mayHaveArrived)
 		if temporal.IsCanceledError(err) {
-			r.withdraw(ctx, d, attempt, last, uncertain)
+			r.withdraw(ctx, d, tries.made, last, uncertain)
 			return false
 		}
 		if err != nil {
 			// The worker died in the attempt. Once more, flagged; a second death leaves it uncertain.
 			if uncertain {
-				r.giveUp(ctx, d, attempt, err)
+				r.giveUp(ctx, d, tries.made, err)
 				return false
 			}
 			uncertain = true
-			attempt--
 			continue
 		}
 		last = out
@@ -225,13 +227,14 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
 		mayHaveArrived = mayHaveArrived || out.MayHaveArrived
 		if err := workflow.NewTimerWithOptions(ctx, pause(d.channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
-			r.withdraw(ctx, d, attempt, last, uncertain)
+			r.withdraw(ctx, d, tries.made, last, uncertain)
 			return false
 		}
+		tries.note(ctx, out)
 	}
 }
 
-func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertain, mayHaveArrived bool) (activities.SendNotificationOutput, error) {
+func (r *alertRun) send(ctx workflow.Context, d *delivery, tries tries, uncertain, mayHaveArrived bool) (activities.SendNotificationOutput, error) {
 	var (
 		notifications *activities.Notifications
 		out           activities.SendNotificationOutput
@@ -252,8 +255,8 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, attempt int, uncertai
 	d.message.Alerts = alert.WorstFirst(d.alerts) // as they are now, not as they were before a pause
 	d.message.Prior, d.message.Beside = r.group.Message(d.alerts, alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
 	err = workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
-		Channel: d.channel.For(d.recipient), Recipient: d.recipient, Message: d.message, Event: d.event, Attempt: attempt,
-		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
+		Channel: d.channel.For(d.recipient), Recipient: d.recipient, Message: d.message, Event: d.event,
+		Attempt: tries.made, RefusedSince: tries.refusedSince, Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)
 	return out, err
 }

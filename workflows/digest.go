@@ -134,12 +134,15 @@ func (d *digestRun) send(ctx workflow.Context, result *DigestResult) error {
 }
 
 func (d *digestRun) attempts(ctx workflow.Context, in activities.SendDigestInput) (activities.SendNotificationOutput, error) {
-	var notifications *activities.Notifications
+	var (
+		notifications *activities.Notifications
+		tries         tries
+	)
 	send := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Minute, HeartbeatTimeout: 5 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: "digest to " + in.Channel.Key,
 	})
-	for ; ; in.Attempt++ {
+	for {
 		var out activities.SendNotificationOutput
 		err := workflow.ExecuteActivity(send, notifications.SendDigest, in).Get(ctx, &out)
 		switch {
@@ -151,7 +154,6 @@ func (d *digestRun) attempts(ctx workflow.Context, in activities.SendDigestInput
 			return out, nil
 		case err != nil:
 			in.Uncertain = true
-			in.Attempt--
 			continue
 		}
 		d.recorder.ledger(out.Entries...)
@@ -163,6 +165,8 @@ func (d *digestRun) attempts(ctx workflow.Context, in activities.SendDigestInput
 		if err := workflow.NewTimerWithOptions(ctx, pause(in.Channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + in.Channel.Key}).Get(ctx, nil); err != nil {
 			return out, err
 		}
+		tries.note(ctx, out)
+		in.Attempt, in.RefusedSince = tries.made, tries.refusedSince
 	}
 }
 

@@ -25,6 +25,7 @@ type digestWorld struct {
 	outcomes []func() (activities.SendNotificationOutput, error) // of the next attempts; then all go well
 	sent     []string
 	keys     []string
+	inputs   []activities.SendDigestInput
 	ledger   []activities.LedgerEntry
 }
 
@@ -42,7 +43,7 @@ func (w *digestWorld) SendDigest(_ context.Context, in activities.SendDigestInpu
 	if in.Uncertain || in.PossibleDuplicate {
 		text += " ?"
 	}
-	w.sent, w.keys = append(w.sent, text), append(w.keys, in.Key)
+	w.sent, w.keys, w.inputs = append(w.sent, text), append(w.keys, in.Key), append(w.inputs, in)
 	if len(w.outcomes) > 0 {
 		next := w.outcomes[0]
 		w.outcomes = w.outcomes[1:]

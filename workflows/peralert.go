@@ -41,34 +41,35 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 	var (
 		left     = d.alerts
 		tried    = map[string]bool{}
-		in       activities.SendEachInput // what earlier attempts leave to the next
+		in       = activities.SendEachInput{Attempts: map[string]int{}} // what earlier attempts leave to the next
 		last     activities.Receipt
 		deaths   int
 		unproven bool // an attempt ended without an answer
 	)
-	for attempt := 0; ; attempt++ {
-		r.withdrawEach(ctx, d, slices.DeleteFunc(slices.Clone(left), d.isDue), attempt, tried, last, unproven)
+	for {
+		r.withdrawEach(ctx, d, slices.DeleteFunc(slices.Clone(left), d.isDue), in.Attempts, tried, last, unproven)
 		left = slices.DeleteFunc(slices.Clone(left), func(t *alert.Tracked) bool { return !d.isDue(t) })
 		if len(left) == 0 {
 			return accepted
 		}
-		in.Attempt, in.LedgerLater = attempt, in.LedgerLater || r.recorder.late || r.recorder.unwrittenEntries > 0
+		in.LedgerLater = in.LedgerLater || r.recorder.late || r.recorder.unwrittenEntries > 0
 		// Of what a dead worker sent the ledger would know, if it were asked.
 		in.Uncertain = in.Uncertain || deaths > 0 && in.LedgerLater
 		out, err := r.sendEach(ctx, d, left, in)
 		if temporal.IsCanceledError(err) {
-			r.withdrawEach(ctx, d, left, attempt, tried, last, unproven)
+			r.withdrawEach(ctx, d, left, in.Attempts, tried, last, unproven)
 			return accepted
 		}
 		if err != nil {
 			// The worker died. What it had sent the ledger knows, so that the rest can be tried again; without the ledger
 			// once more, as for a single message.
 			if deaths++; deaths > maxDeaths || deaths > 1 && in.LedgerLater {
-				r.giveUp(ctx, &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: left}, attempt, err)
+				for _, t := range left {
+					r.giveUp(ctx, d.one(t), in.Attempts[t.Key], err)
+				}
 				return accepted
 			}
 			unproven = true
-			attempt--
 			continue
 		}
 		r.recorder.ledger(out.Entries...)
@@ -77,10 +78,14 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 		in.Unknown = append(in.Unknown, out.Unknown...)
 		for _, key := range out.Tried {
 			tried[key] = true
+			in.Attempts[key]++
+		}
+		for _, key := range out.Refused {
+			in.Attempts[key]--
+			in.RefusedSince = orNow(ctx, in.RefusedSince)
 		}
 		if out.VaultSilent {
 			in.LedgerLater = true
-			attempt--
 			continue
 		}
 		if len(left) == 0 {
@@ -88,7 +93,7 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 		}
 		wait := pause(d.channel, activities.Receipt{RetryAfter: out.RetryAfter})
 		if err := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "retry " + d.channel.Key}).Get(ctx, nil); err != nil {
-			r.withdrawEach(ctx, d, left, attempt, tried, last, unproven)
+			r.withdrawEach(ctx, d, left, in.Attempts, tried, last, unproven)
 			return accepted
 		}
 	}
@@ -116,12 +121,17 @@ func keep(alerts []*alert.Tracked, keys []string) []*alert.Tracked {
 	return slices.DeleteFunc(slices.Clone(alerts), func(t *alert.Tracked) bool { return !named[t.Key] })
 }
 
+// one is the delivery of the message about one of the alerts.
+func (d *delivery) one(t *alert.Tracked) *delivery {
+	one := &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: []*alert.Tracked{t}}
+	one.message.Key = t.Key + "/" + d.event
+	return one
+}
+
 // withdrawEach closes the ledger of messages that are not needed any more, as far as one was begun, and owes those
 // that a mute stopped. unproven: an attempt ended without an answer, and the ledger knows what it told of.
-func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempt int, tried map[string]bool, last activities.Receipt, unproven bool) {
+func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempts map[string]int, tried map[string]bool, last activities.Receipt, unproven bool) {
 	for _, t := range alerts {
-		one := &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: []*alert.Tracked{t}}
-		one.message.Key = t.Key + "/" + d.event
 		if unproven && t.Asks() && t.Mute != nil {
 			t.Owe(d.message.Event, d.event) // whom the ledger holds as told is not told again
 			continue
@@ -133,7 +143,7 @@ func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*ale
 		if !tried[t.Key] {
 			receipt = activities.Receipt{}
 		}
-		r.withdraw(ctx, one, attempt, activities.SendNotificationOutput{Receipt: receipt}, unproven)
+		r.withdraw(ctx, d.one(t), attempts[t.Key], activities.SendNotificationOutput{Receipt: receipt}, unproven)
 	}
 }
 

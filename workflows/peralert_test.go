@@ -120,7 +120,7 @@ func TestAlert_OneByOneOnlyWhatIsLeftIsTriedAgain(t *testing.T) {
 	w.storm(3, 10*time.Minute)
 	w.run()
 	second := w.sent[1]
-	if got := keysOf(second); !slices.Equal(got, []string{"K00001", "K00002"}) || second.Attempt != 1 || !slices.Equal(second.Doubtful, []string{"K00001"}) || second.Uncertain {
+	if got := keysOf(second); !slices.Equal(got, []string{"K00001", "K00002"}) || second.Attempts["K00001"] != 1 || second.Attempts["K00002"] != 0 || !slices.Equal(second.Doubtful, []string{"K00001"}) || second.Uncertain {
 		t.Errorf("the second attempt is %+v of %v", second, got)
 	}
 	if got := w.sizes("RESOLVED"); !slices.Equal(got, []int{3}) {
@@ -166,7 +166,7 @@ func TestAlert_OneByOneADeadWorkerLeavesItToTheLedger(t *testing.T) {
 	}
 	for _, in := range w.sent {
 		if in.Uncertain {
-			t.Errorf("attempt %d calls everything uncertain, but the ledger knows", in.Attempt)
+			t.Errorf("after the attempts %v everything is called uncertain, but the ledger knows", in.Attempts)
 		}
 	}
 }

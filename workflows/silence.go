@@ -123,12 +123,15 @@ func sendReminder(ctx workflow.Context, r activities.Reminder, recipient string)
 		StartToCloseTimeout: 40 * time.Second, HeartbeatTimeout: 5 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: "reminder to " + r.Channel.Key,
 	})
-	uncertain, mayHaveArrived := false, false
-	for attempt := 0; ; attempt++ {
+	var (
+		uncertain, mayHaveArrived bool
+		tries                     tries
+	)
+	for {
 		var out activities.SendNotificationOutput
 		err := workflow.ExecuteActivity(send, notifications.SendNotification, activities.SendNotificationInput{
-			Channel: r.Channel, Recipient: recipient, Message: r.Message, Event: r.Event, Attempt: attempt,
-			Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
+			Channel: r.Channel, Recipient: recipient, Message: r.Message, Event: r.Event,
+			Attempt: tries.made, RefusedSince: tries.refusedSince, Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
 		}).Get(ctx, &out)
 		switch {
 		case temporal.IsCanceledError(err):
@@ -148,5 +151,6 @@ func sendReminder(ctx workflow.Context, r activities.Reminder, recipient string)
 		if workflow.Sleep(ctx, pause(r.Channel, out.Receipt)) != nil {
 			return "cancelled before another attempt"
 		}
+		tries.note(ctx, out)
 	}
 }

@@ -247,22 +247,22 @@ func (d *stormDelivery) attempts(ctx workflow.Context) activities.Class {
 	var (
 		last                      activities.SendNotificationOutput
 		uncertain, mayHaveArrived bool
+		tries                     tries
 	)
-	for attempt := 0; ; attempt++ {
+	for {
 		if !d.state.IsDue(d.StormMessage) {
-			return d.withdraw(ctx, attempt, last.Receipt, uncertain)
+			return d.withdraw(ctx, tries.made, last.Receipt, uncertain)
 		}
-		out, err := d.send(ctx, attempt, uncertain, mayHaveArrived)
+		out, err := d.send(ctx, tries, uncertain, mayHaveArrived)
 		switch {
 		case temporal.IsCanceledError(err):
-			return d.withdraw(ctx, attempt, last.Receipt, uncertain)
+			return d.withdraw(ctx, tries.made, last.Receipt, uncertain)
 		case err != nil && uncertain:
 			d.state.Told(d.StormMessage) // perhaps it was told
-			d.ledger(ctx, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))
+			d.ledger(ctx, tries.made, "FAILED", activities.Receipt{Class: activities.Uncertain}, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))
 			return activities.Uncertain
 		case err != nil: // the worker died in the attempt: once more, flagged
 			uncertain = true
-			attempt--
 			continue
 		}
 		last = out
@@ -276,12 +276,13 @@ func (d *stormDelivery) attempts(ctx workflow.Context) activities.Class {
 		uncertain = uncertain || out.Receipt.Class == activities.Uncertain
 		mayHaveArrived = mayHaveArrived || out.MayHaveArrived
 		if err := workflow.NewTimerWithOptions(ctx, pause(d.Channel, out.Receipt), workflow.TimerOptions{Summary: "retry " + d.Channel.Key}).Get(ctx, nil); err != nil {
-			return d.withdraw(ctx, attempt, last.Receipt, uncertain)
+			return d.withdraw(ctx, tries.made, last.Receipt, uncertain)
 		}
+		tries.note(ctx, out)
 	}
 }
 
-func (d *stormDelivery) send(ctx workflow.Context, attempt int, uncertain, mayHaveArrived bool) (activities.SendNotificationOutput, error) {
+func (d *stormDelivery) send(ctx workflow.Context, tries tries, uncertain, mayHaveArrived bool) (activities.SendNotificationOutput, error) {
 	var (
 		notifications *activities.Notifications
 		out           activities.SendNotificationOutput
@@ -295,7 +296,8 @@ func (d *stormDelivery) send(ctx workflow.Context, attempt int, uncertain, mayHa
 		Priority:            temporal.Priority{PriorityKey: 5 - d.Summary.Definitions[d.Summary.Of[0]].Severity.Rank()},
 	})
 	err := workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
-		Channel: d.Channel, Recipient: d.To.Address, Event: d.Events[d.Alerts[0].Key], Events: d.Events, Attempt: attempt,
+		Channel: d.Channel, Recipient: d.To.Address, Event: d.Events[d.Alerts[0].Key], Events: d.Events,
+		Attempt: tries.made, RefusedSince: tries.refusedSince,
 		Uncertain: uncertain, PossibleDuplicate: mayHaveArrived, LedgerLater: d.recorder.late || d.recorder.unwrittenEntries > 0,
 		Message: activities.Message{
 			Key: d.Key, Event: d.Event, Definition: stormDefinition(d.Summary), Target: stormTarget(d.Summary), WorkflowID: d.id,

@@ -79,6 +79,9 @@ func (a *app) fillWorkerConfig(config *worker.Config, collectEvery, evaluateEver
 	if config.CircuitOpenFor, err = duration(settings.CircuitOpenFor, a.values.Get(settings.CircuitOpenFor)); err != nil {
 		return err
 	}
+	if config.CircuitGiveUp, err = duration(settings.CircuitGiveUp, a.values.Get(settings.CircuitGiveUp)); err != nil {
+		return err
+	}
 	if config.HeartbeatURL, config.HeartbeatEvery, err = settings.ReadHeartbeat(a.values.Get); err != nil {
 		return usage(err)
 	}
