@@ -34,21 +34,26 @@ const (
 
 // Config says where to listen and what to believe. Addresses are host:port; port 0 picks a free one.
 type Config struct {
-	SMTPAddr      string       // default 127.0.0.1:0
-	HTTPAddr      string       // default 127.0.0.1:0
-	WebhookSecret string       // Standard Webhooks secret, whsec_<base64>; empty: nothing can be verified
-	Slack         SlackApp     // the app of Slack's Web API; zero: any token writes, and nothing can be pressed
-	Keep          int          // messages kept, newest win; default 500
-	Log           *slog.Logger // default slog.Default()
+	SMTPAddr      string        // default 127.0.0.1:0
+	HTTPAddr      string        // default 127.0.0.1:0
+	WebhookSecret string        // Standard Webhooks secret, whsec_<base64>; empty: nothing can be verified
+	Slack         SlackApp      // the app of Slack's Web API; zero: any token writes, and nothing can be pressed
+	Twilio        TwilioAccount // zero: any token is believed, and nobody is answered
+	PagerDuty     PagerWebhook  // where what is done at PagerDuty is told; zero: nobody is told
+	Keep          int           // messages kept, newest win; default 500
+	Log           *slog.Logger  // default slog.Default()
 }
 
 // Server is a running inbox. All methods are safe for concurrent use.
 type Server struct {
-	log      *slog.Logger
-	store    *store
-	faults   *faults
-	verifier *verifier
-	slack    *slackWorkspace
+	log          *slog.Logger
+	store        *store
+	faults       *faults
+	verifier     *verifier
+	slack        *slackWorkspace
+	twilio       TwilioAccount
+	pagerWebhook PagerWebhook
+	running      context.Context // of what the inbox sends by itself: it ends with the inbox
 
 	pagerMu sync.Mutex
 	pager   pagerService
@@ -72,11 +77,13 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("inbox: webhook secret: %w", err)
 	}
 	s := &Server{
-		log:      cfg.Log,
-		store:    newStore(instanceName(), cfg.Keep),
-		faults:   &faults{planned: map[string][]Behaviour{}},
-		verifier: v,
-		slack:    newSlackWorkspace(cfg.Slack),
+		log:          cfg.Log,
+		store:        newStore(instanceName(), cfg.Keep),
+		faults:       &faults{planned: map[string][]Behaviour{}},
+		verifier:     v,
+		slack:        newSlackWorkspace(cfg.Slack),
+		twilio:       cfg.Twilio,
+		pagerWebhook: cfg.PagerDuty,
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -91,7 +98,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	s.httpAddr = httpListener.Addr()
 
 	run, cancel := context.WithCancel(ctx)
-	s.cancel = cancel
+	s.running, s.cancel = run, cancel
 	s.smtp = s.newSMTP()
 	s.http = s.newHTTP(run)
 	s.serve("smtp", func() error { return s.smtp.Serve(s.smtpListener) })

@@ -59,17 +59,25 @@ type Message struct {
 	Private bool     `json:"private,omitempty"`
 	Actions []Action `json:"actions,omitempty"`
 
+	// Answers is what the reader did that this answers, below the message of the id in Thread: ACK 7F3K, key 4.
+	Answers string `json:"answers,omitempty"`
+
 	// Refused: the receiver does not have it, the sender was told so. Fault: what the sender saw instead
 	// of a success; a message can be received and have a fault, which is how duplicates come to be.
 	Refused bool   `json:"refused,omitempty"`
 	Fault   string `json:"fault,omitempty"`
+
+	phone *phoneLeg         // SMS, VOICE: what the provider knows of it beside
+	links map[string]string // WEBHOOK: where each action goes
 }
 
-// Action is something to press in a message: a button, or a choice when it has options.
+// Action is something to press in a message: a button, a choice when it has options, or something to type.
 type Action struct {
 	ID      string   `json:"id"`
 	Label   string   `json:"label"`
-	Style   string   `json:"style,omitempty"` // primary, danger
+	Style   string   `json:"style,omitempty"` // primary, danger, key
+	Typed   bool     `json:"typed,omitempty"` // a line of text goes with it
+	Value   string   `json:"value,omitempty"` // what stands in that line at first
 	Options []Option `json:"options,omitempty"`
 }
 

@@ -17,6 +17,9 @@ const (
 	pagerKeyLength  = 32
 )
 
+// pagerTriggered is what an event did that an incident begins with.
+const pagerTriggered = "triggered"
+
 // pagerEvent is the body of Events API v2, as far as it is shown.
 type pagerEvent struct {
 	RoutingKey string      `json:"routing_key"`
@@ -103,6 +106,14 @@ type pagerService struct {
 // keepAlerts bounds how many alerts are remembered; ended ones go first, then any.
 const keepAlerts = 1000
 
+// status is that of the alert of a key; empty: there is none.
+func (s *pagerService) status(key string) string {
+	if a := s.alerts[key]; a != nil {
+		return a.Status
+	}
+	return ""
+}
+
 // take applies an event and says what it did.
 func (s *pagerService) take(e pagerEvent, now time.Time) (pagerAlert, string) {
 	a := s.alerts[e.DedupKey]
@@ -113,7 +124,7 @@ func (s *pagerService) take(e pagerEvent, now time.Time) (pagerAlert, string) {
 		s.makeRoom()
 		a = &pagerAlert{Status: "Triggered"}
 		s.alerts[e.DedupKey] = a
-		a.Event, did = e, "triggered"
+		a.Event, did = e, pagerTriggered
 	case e.Action == "trigger":
 		a.Event, did = e, "triggered again: the alert is open already and changes in place"
 	case !open:
@@ -197,7 +208,12 @@ func (s *Server) postPagerDuty(w http.ResponseWriter, r *http.Request) {
 			s.pagerMu.Lock()
 			a, did := s.pager.take(event, time.Now())
 			s.pagerMu.Unlock()
-			return showPagerAlert(m, a, event, did)
+			m.Key, m.Actions = event.DedupKey, pagerActions(a.Status)
+			m, err := showPagerAlert(m, a, event, did)
+			if did == pagerTriggered {
+				s.serving.Go(func() { s.tellTriggered(m) })
+			}
+			return m, err
 		},
 		took: func(Message) (int, any) {
 			return http.StatusAccepted, map[string]any{"status": "success", "message": "Event processed", "dedup_key": event.DedupKey}

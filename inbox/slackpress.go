@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,20 +18,17 @@ import (
 	"time"
 )
 
-// pressTimeout is how long Slack waits for an app before it shows a warning sign.
-const pressTimeout = 3 * time.Second
-
 // SlackUser is the account of whoever presses in the inbox.
 const SlackUser = "U0DEV00001"
 
 var presser = map[string]string{"id": SlackUser, "username": "dev", "name": "dev", "team_id": slackTeam}
 
-// Press does what a click in Slack does: it sends the app the signed form of Slack's interactivity. option is
-// the value that was chosen, for a choice. The error says why the app did not take it.
-func (s *Server) Press(ctx context.Context, messageID, actionID, option string) error {
+// pressInSlack does what a click in Slack does: it sends the app the signed form of Slack's interactivity. option is
+// the value that was chosen, for a choice.
+func (s *Server) pressInSlack(ctx context.Context, messageID, actionID, option string) error {
 	body, err := s.pressed(messageID, actionID, option)
 	if err != nil {
-		return fmt.Errorf("press %s: %w", actionID, err)
+		return err
 	}
 	return s.sendPress(ctx, body)
 }
@@ -45,11 +41,9 @@ func (s *Server) sendPress(ctx context.Context, body []byte) error {
 	if app.SigningSecret == "" || app.RequestURL == "" {
 		return errors.New("nothing can be pressed: the inbox was given no signing secret and no request URL of the app")
 	}
-	ctx, cancel := context.WithTimeout(ctx, pressTimeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, app.RequestURL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("press: %w", err)
+		return err
 	}
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(app.SigningSecret))
@@ -57,19 +51,8 @@ func (s *Server) sendPress(ctx context.Context, body []byte) error {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("X-Slack-Request-Timestamp", stamp)
 	req.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(mac.Sum(nil)))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("press: the app did not answer within %s: %w", pressTimeout, err)
-	}
-	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-	if err != nil {
-		return fmt.Errorf("press: read the app's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("press: the app answered %d: %s", resp.StatusCode, strings.TrimSpace(string(said)))
-	}
-	return nil
+	_, err = ask(req)
+	return err
 }
 
 // pressed is the form's body: payload=<JSON>, as Slack builds it for block_actions.
@@ -79,7 +62,7 @@ func (s *Server) pressed(messageID, actionID, option string) ([]byte, error) {
 	defer ws.mu.Unlock()
 	i := slices.IndexFunc(ws.posted, func(p slackPost) bool { return p.id == messageID })
 	if i < 0 {
-		return nil, errors.New("there is no such message")
+		return nil, errNoMessage
 	}
 	post := ws.posted[i]
 	action, err := pressedAction(post.body, actionID, option)
@@ -156,28 +139,6 @@ func actionsOf(blocks []slackBlock) []Action {
 		}
 	}
 	return actions
-}
-
-// postPress is Press for the page. The content type makes browsers ask before another site may.
-func (s *Server) postPress(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Content-Type") != "application/json" {
-		http.Error(w, "the content type must be application/json", http.StatusUnsupportedMediaType)
-		return
-	}
-	var press struct {
-		Message string `json:"message"`
-		Action  string `json:"action"`
-		Option  string `json:"option"`
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&press); err != nil {
-		http.Error(w, "read what was pressed: "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	if err := s.Press(r.Context(), press.Message, press.Action, press.Option); err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // postSlackResponse takes what an app says to the one who pressed: a line below the message.

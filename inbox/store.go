@@ -52,6 +52,17 @@ func (s *store) add(m Message) Message {
 	return m
 }
 
+// find returns the kept message of an id.
+func (s *store) find(id string) (Message, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.messages, func(m Message) bool { return m.ID == id })
+	if i < 0 {
+		return Message{}, false
+	}
+	return s.messages[i], true
+}
+
 // change rewrites a kept message. It becomes the newest one, with a new number and its old id, so that
 // whoever waits or follows sees it again. false: it is not kept any more.
 func (s *store) change(id string, rewrite func(*Message)) bool {

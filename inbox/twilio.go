@@ -1,8 +1,7 @@
 package inbox
 
 import (
-	"crypto/rand"
-	"encoding/hex"
+	"crypto/subtle"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -72,6 +71,8 @@ func readForm(channel string, r *http.Request, raw []byte) (Message, url.Values,
 		return m, nil, err
 	}
 	m.From, m.To, m.Key = form.Get("From"), form.Get("To"), callbackKey(form)
+	kind := map[string]string{SMS: "SM", Voice: "CA"}[channel]
+	m.phone = &phoneLeg{account: r.PathValue("account"), sid: newSID(kind), status: form.Get("StatusCallback")}
 	switch {
 	case m.To == "":
 		return m, form, invalidPhone(21604, "A 'To' phone number is required.")
@@ -102,6 +103,7 @@ func readSMS(r *http.Request, raw []byte) (Message, error) {
 		return m, invalidPhone(21617, "The concatenated message body exceeds the 1600 character limit")
 	}
 	m.Subject, m.Text, m.Severity = firstLine(body), body, readSeverity(body)
+	m.Actions = replyAction(m)
 	alphabet, segments := segmentsOf(body)
 	html, err := render("sms.html", smsView{From: m.From, Body: body, Alphabet: alphabet, Segments: segments})
 	if err != nil {
@@ -168,6 +170,7 @@ func readCall(r *http.Request, raw []byte) (Message, error) {
 		return m, invalidPhone(12100, "Document parse failure: "+err.Error())
 	}
 	m.Text, m.Pretty = strings.Join(call.Spoken(), "\n"), twiml
+	m.phone.action, m.Actions = call.Action, keyActions(call.Action)
 	m.Subject = "Call"
 	if spoken := call.Spoken(); len(spoken) > 0 {
 		m.Subject = spoken[0]
@@ -205,9 +208,6 @@ func (c callView) Spoken() []string {
 	return spoken
 }
 
-// Keys are those of a telephone, in its order.
-func (c callView) Keys() []string { return strings.Split("123456789*0#", "") }
-
 // readTwiML follows the verbs that a call of ours may have; any other is refused, as a misspelt one is.
 func readTwiML(text string) (callView, error) {
 	var call callView
@@ -236,6 +236,7 @@ func readTwiML(text string) (callView, error) {
 				}
 				depth--
 				call.Steps = append(call.Steps, callStep{Say: strings.TrimSpace(say), Key: listening})
+			case name == "Hangup" && depth == 2:
 			case name == "Pause" && depth > 1:
 				call.Steps = append(call.Steps, callStep{Pause: attribute(t, "length"), Key: listening})
 			default:
@@ -267,7 +268,7 @@ func (s *Server) postSMS(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m, refusal := readSMS(r, raw)
-	s.deliverAs(w, r, m, refusal, twilioManner("SM", r.PathValue("account")))
+	s.deliverAs(w, r, m, s.orUnknown(r, refusal), s.twilioManner(r.PathValue("account"), s.tellText))
 }
 
 func (s *Server) postCall(w http.ResponseWriter, r *http.Request) {
@@ -276,17 +277,29 @@ func (s *Server) postCall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m, refusal := readCall(r, raw)
-	s.deliverAs(w, r, m, refusal, twilioManner("CA", r.PathValue("account")))
+	s.deliverAs(w, r, m, s.orUnknown(r, refusal), s.twilioManner(r.PathValue("account"), s.tellCall))
 }
 
-func twilioManner(kind, account string) manner {
+// orUnknown refuses another token than the account's, where the inbox was told of one.
+func (s *Server) orUnknown(r *http.Request, refusal error) error {
+	_, password, _ := r.BasicAuth()
+	if s.twilio.AuthToken != "" && subtle.ConstantTimeCompare([]byte(password), []byte(s.twilio.AuthToken)) == 0 {
+		return twilioRefusal{code: 20003, status: http.StatusUnauthorized, message: "Authenticate"}
+	}
+	return refusal
+}
+
+// twilioManner answers as Twilio does. tell says what becomes of a message or a call, after Twilio has it.
+func (s *Server) twilioManner(account string, tell func(Message)) manner {
 	return manner{
+		keep: func(m Message) (Message, error) {
+			s.serving.Go(func() { tell(m) })
+			return m, nil
+		},
 		took: func(m Message) (int, any) {
-			sid := make([]byte, 16)
-			_, _ = rand.Read(sid) // crypto/rand.Read never returns an error
 			_, segments := segmentsOf(m.Text)
 			return http.StatusCreated, map[string]any{
-				"sid": kind + hex.EncodeToString(sid), "account_sid": account, "status": "queued", "from": m.From, "to": m.To,
+				"sid": m.phone.sid, "account_sid": account, "status": "queued", "from": m.From, "to": m.To,
 				"num_segments": fmt.Sprint(segments), "direction": "outbound-api", "error_code": nil, "error_message": nil,
 				"date_created": time.Now().UTC().Format(time.RFC1123Z),
 			}

@@ -101,14 +101,17 @@ func TestCall_ShowsWhatIsSpokenAndWhereAKeyGoes(t *testing.T) {
 	if m.Channel != Voice || m.Text != "CRITICAL: Lag & more.\nPress 4 to acknowledge.\nGoodbye." || m.Severity != "CRITICAL" {
 		t.Errorf("message %+v", m)
 	}
-	for _, want := range []string{"Lag &amp; more.", "pause of 1 s", `<span class="key">*</span>`, "goes to https://onevault.test/twilio/voice?delivery=a"} {
+	for _, want := range []string{"Lag &amp; more.", "pause of 1 s", "goes to https://onevault.test/twilio/voice?delivery=a"} {
 		if !strings.Contains(m.HTML, want) {
 			t.Errorf("the HTML lacks %s", want)
 		}
 	}
+	if len(m.Actions) != 12 || m.Actions[9].ID != "key-*" {
+		t.Errorf("a telephone with the keys %+v", m.Actions)
+	}
 	form.Set("Twiml", "<Response><Say>Only this.</Say></Response>")
 	phone(t, s, "Calls", "token", form)
-	if m := await(t, s, func(m Message) bool { return m.Text == "Only this." }); !strings.Contains(m.HTML, "waits for no key") || strings.Contains(m.HTML, `class="key"`) {
+	if m := await(t, s, func(m Message) bool { return m.Text == "Only this." }); !strings.Contains(m.HTML, "waits for no key") || len(m.Actions) > 0 {
 		t.Errorf("a call without keys shows %s", m.HTML)
 	}
 }

@@ -38,6 +38,9 @@ func readWebhook(r *http.Request, raw []byte, v *verifier) (Message, error) {
 	m.Subject = group.title()
 	m.Text = group.plain()
 	m.Severity = group.severity()
+	if m.Verified != nil && *m.Verified {
+		m.offer(group.OneVault.Answers)
+	}
 	return m, nil
 }
 
@@ -99,6 +102,8 @@ type alertGroup struct {
 	OneVault struct {
 		Test              bool `json:"test"`
 		PossibleDuplicate bool `json:"possible_duplicate"`
+
+		Answers []webhookAnswer `json:"answers"`
 	} `json:"onevault"`
 }
 

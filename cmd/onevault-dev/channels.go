@@ -19,15 +19,19 @@ const (
 	webhookSecretVariable = "ONEVAULT_DEV_WEBHOOK_SECRET"
 	twilioTokenVariable   = "ONEVAULT_DEV_TWILIO_TOKEN"
 	pagerKeyVariable      = "ONEVAULT_DEV_PAGERDUTY_KEY"
+	pagerSecretVariable   = "ONEVAULT_DEV_PAGERDUTY_WEBHOOK_SECRET"
 )
 
 // devAccount is no account of Twilio's: it has the form of one, and the inbox takes it for its own.
 const devAccount = "AC00000000000000000000000000000000"
 
+// pagerChannel is the key of the channel whose incidents are answered at the inbox's PagerDuty.
+const pagerChannel = "DEV_PAGERDUTY"
+
 // setProviderSecrets gives the channels new secrets for this start. The inbox takes any that have the
 // providers' form: 32 letters and digits.
 func setProviderSecrets() error {
-	for _, variable := range []string{twilioTokenVariable, pagerKeyVariable} {
+	for _, variable := range []string{twilioTokenVariable, pagerKeyVariable, pagerSecretVariable} {
 		value := make([]byte, 16)
 		_, _ = rand.Read(value) // crypto/rand.Read never returns an error
 		if err := os.Setenv(variable, hex.EncodeToString(value)); err != nil {
@@ -95,9 +99,10 @@ func developmentChannels(smtpAddr, inboxURL string) ([]vault.Channel, error) {
 	}
 	sms, err4 := channel("DEV_SMS", "Development inbox, SMS", "SMS", telephone)
 	voice, err5 := channel("DEV_VOICE", "Development inbox, calls", "VOICE", telephone)
-	pager, err6 := channel("DEV_PAGERDUTY", "Development inbox, PagerDuty", "PAGERDUTY", map[string]any{
-		"routing_key_env": pagerKeyVariable,
-		"api_base_url":    inboxURL + "/pagerduty",
+	pager, err6 := channel(pagerChannel, "Development inbox, PagerDuty", "PAGERDUTY", map[string]any{
+		"routing_key_env":    pagerKeyVariable,
+		"webhook_secret_env": pagerSecretVariable,
+		"api_base_url":       inboxURL + "/pagerduty",
 	})
 	return []vault.Channel{email, slack, webhook, sms, voice, pager}, errors.Join(err1, err2, err3, err4, err5, err6)
 }

@@ -17,6 +17,7 @@ import (
 	"onevault/cmd/onevault-dev/temporalserver"
 	"onevault/inbox"
 	"onevault/migrations"
+	"onevault/notify"
 	"onevault/pgserver"
 	"onevault/settings"
 	"onevault/worker"
@@ -221,7 +222,13 @@ func (s *stack) startInbox(ctx context.Context) error {
 		HTTPAddr:      loopback(s.options.inbox.port),
 		WebhookSecret: secret,
 		Slack:         s.slack,
-		Log:           s.log,
+		Twilio: inbox.TwilioAccount{
+			AuthToken: os.Getenv(twilioTokenVariable), ReplyURL: "http://" + loopback(s.options.api.port) + notify.TwilioReplyPath,
+		},
+		PagerDuty: inbox.PagerWebhook{
+			URL: "http://" + loopback(s.options.api.port) + "/pagerduty/" + pagerChannel, Secret: os.Getenv(pagerSecretVariable),
+		},
+		Log: s.log,
 	})
 	if err != nil {
 		return err
@@ -318,6 +325,7 @@ func (s *stack) addresses() settings.Values {
 		settings.AllowedCIDRs:    allowedNetworks(),
 		webhookSecretVariable:    os.Getenv(webhookSecretVariable),
 		twilioTokenVariable:      os.Getenv(twilioTokenVariable),
+		pagerSecretVariable:      os.Getenv(pagerSecretVariable),
 		pagerKeyVariable:         os.Getenv(pagerKeyVariable),
 		slackTokenVariable:       s.slack.Token,
 		settings.DatabaseURL:     s.databaseURL,
