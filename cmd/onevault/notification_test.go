@@ -53,7 +53,7 @@ func TestNotificationList_FiltersTheLedger(t *testing.T) {
 		}
 	}
 	l.cli("notification", "list", "--limit", "1").wants(t, exitDone, "only the newest 1 are shown")
-	l.cli("notification", "list", "--status", "SEEN").wants(t, exitUsage, `--status is "SEEN": use PENDING, SENT`)
+	l.cli("notification", "list", "--status", "SEEN").wants(t, exitUsage, `--status is "SEEN": use PENDING, DIGESTED, SENT`)
 	l.cli("notification", "list", "--alert", "A-0000").wants(t, exitNotFound, "no alert")
 	l.cli("notification", "list", "-o", "wide").wants(t, exitDone, "UNCERTAIN", "no answer (possible duplicate)", "ACCEPTED", "HTTP 200", "12 ms")
 }
