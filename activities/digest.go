@@ -82,7 +82,7 @@ func (n *Notifications) SendDigest(ctx context.Context, in SendDigestInput) (Sen
 		Channel: in.Channel, Recipient: in.Recipient, Message: message, Attempt: in.Attempt, RefusedSince: in.RefusedSince,
 		Uncertain: in.Uncertain, PossibleDuplicate: in.PossibleDuplicate,
 	}
-	refused := false
+	var refused bool
 	out.Receipt, refused = n.send(ctx, attempt, message)
 	n.conclude(attempt, &out, refused)
 

@@ -142,7 +142,7 @@ func (n *Notifications) sendBatch(ctx context.Context, attempts []SendNotificati
 		}
 		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
-		refused := false
+		var refused bool
 		result.Receipt, refused = n.sendOpened(ctx, channel, misconfigured, *one)
 		n.conclude(*one, result, refused)
 	})
