@@ -14,17 +14,18 @@ import (
 // linkLifetime is how long a link answers. Whoever comes later finds what stands, and the command line.
 const linkLifetime = 72 * time.Hour
 
-// Links make the links by which a mail's reader answers it. They are made when the mail is sent, for the one
-// who receives it: a link is a secret, and no workflow's history may hold it.
+// Links make the links by which a mail's reader, or the receiver of a webhook, answers it. They are made when it is
+// sent, for the one who receives it: a link is a secret, and no workflow's history may hold it.
 type Links struct {
 	PublicURL *url.URL
 	Keys      link.Keys
 }
 
 // answers are the links of a message to one recipient; none where there is nothing to answer, and none where
-// there are more alerts than the mail shows by name: nobody should answer what he was not shown.
+// there are more alerts than a mail shows by name: nobody should answer what he was not shown.
 func (l *Links) answers(in SendNotificationInput) ([]notify.Answer, error) {
-	if l == nil || notify.Type(in.Channel.Type) != notify.TypeEmail || len(in.Message.Alerts) > link.MaxAlerts {
+	kind := notify.Type(in.Channel.Type)
+	if l == nil || kind != notify.TypeEmail && kind != notify.TypeWebhook || len(in.Message.Alerts) > link.MaxAlerts {
 		return nil, nil
 	}
 	switch in.Message.Event {
@@ -33,6 +34,9 @@ func (l *Links) answers(in SendNotificationInput) ([]notify.Answer, error) {
 		return nil, nil
 	}
 	claims := link.Claims{Recipient: in.Recipient, Message: in.Message.Key, Expires: in.Message.At.Add(linkLifetime)}
+	if kind == notify.TypeWebhook { // its address is no name, and part of it may be a secret
+		claims.Recipient = in.Channel.Key
+	}
 	for _, a := range in.Message.Alerts {
 		claims.Alerts = append(claims.Alerts, sha256.Sum256([]byte(a.Key)))
 	}
@@ -43,7 +47,7 @@ func (l *Links) answers(in SendNotificationInput) ([]notify.Answer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("link to %s: %w", verb.update, err)
 		}
-		answers = append(answers, notify.Answer{Label: verb.label, URL: l.PublicURL.JoinPath("links", token).String()})
+		answers = append(answers, notify.Answer{Verb: verb.update, Label: verb.label, URL: l.PublicURL.JoinPath("links", token).String()})
 	}
 	return answers, nil
 }

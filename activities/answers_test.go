@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -135,7 +136,7 @@ func TestAnswers_AreOnlyWhereThereIsSomethingToAnswer(t *testing.T) {
 		"resolved":              func(in *SendNotificationInput) { in.Message.Event = alert.EventResolved },
 		"a test":                func(in *SendNotificationInput) { in.Message.Event = alert.EventTest },
 		"a reminder":            func(in *SendNotificationInput) { in.Message.Event = alert.EventSilenceEnding },
-		"a webhook":             func(in *SendNotificationInput) { in.Channel.Type = string(notify.TypeWebhook) },
+		"a text message":        func(in *SendNotificationInput) { in.Channel.Type = string(notify.TypeSMS) },
 		"more than it can show": func(in *SendNotificationInput) { in.Message.Alerts = many },
 	} {
 		in := first(channel, a)
@@ -149,5 +150,44 @@ func TestAnswers_AreOnlyWhereThereIsSomethingToAnswer(t *testing.T) {
 	}
 	if answers, err := (*Links)(nil).answers(first(channel, a)); answers != nil || err != nil {
 		t.Errorf("without an address: %v %v", answers, err)
+	}
+}
+
+func TestSendNotification_AWebhookIsAnsweredByAPostToItsLinks(t *testing.T) {
+	t.Parallel()
+	w, _ := answering(t)
+	channel := w.put("HOOK", notify.TypeWebhook, map[string]any{"url": w.inbox.HTTPURL() + "/webhook/ops", "unsigned": true})
+	in := first(channel, w.open())
+	in.Recipient = w.inbox.HTTPURL() + "/..."
+	out := w.send(in)
+	received := w.inbox.Messages()
+	if out.Receipt.Class != notify.Accepted || len(received) != 1 {
+		t.Fatalf("%+v, and %d arrived", out.Receipt, len(received))
+	}
+	var body struct {
+		OneVault struct {
+			Answers []struct{ Verb, URL string }
+		}
+	}
+	if err := json.Unmarshal([]byte(received[0].Raw), &body); err != nil {
+		t.Fatal(err)
+	}
+	answers := body.OneVault.Answers
+	if len(answers) != 2 || answers[0].Verb != "acknowledge" || answers[1].Verb != "resolve" {
+		t.Fatalf("answers %+v", answers)
+	}
+	for _, a := range answers {
+		token := answerURL.FindStringSubmatch(a.URL)
+		if token == nil {
+			t.Fatalf("%s is no link", a.URL)
+		}
+		claims, err := w.notifications.Links.Keys.Verify(token[1], in.Message.At)
+		if err != nil || claims.Verb != a.Verb || claims.Recipient != "HOOK" {
+			t.Errorf("claims %+v, %v", claims, err)
+		}
+		wantNoSecret(t, "the receipt", out.Receipt.Content+out.Receipt.Proof+out.Receipt.Reason, token[1])
+	}
+	if len(received[0].Actions) != 0 {
+		t.Error("the inbox offers to post where somebody says whom it does not know")
 	}
 }

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -76,7 +77,7 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 	out := SendEachOutput{}
 	channel, misconfigured := n.Channels.Open(ctx, in.Channel)
 	in.Message.UIURL = n.uiLink(in.Message.WorkflowID)
-	left := in.Message.Alerts
+	left := in.leastTriedFirst()
 	for len(left) > 0 && cancelled.Err() == nil {
 		batch := left[:min(len(left), perIntent)]
 		at := time.Now().UTC().Truncate(time.Microsecond)
@@ -107,6 +108,14 @@ func (n *Notifications) SendEach(ctx context.Context, in SendEachInput) (SendEac
 		out.Again = append(out.Again, a.Key)
 	}
 	return out, nil
+}
+
+// leastTriedFirst are the alerts in the order in which they are tried. By any other the same few would meet every
+// failure of a provider that fails now and again, and use up their attempts for all.
+func (in SendEachInput) leastTriedFirst() []alert.Alert {
+	return slices.SortedStableFunc(slices.Values(in.Message.Alerts), func(a, b alert.Alert) int {
+		return cmp.Compare(in.Attempts[a.Key], in.Attempts[b.Key])
+	})
 }
 
 // each makes the attempts at the messages about single alerts, and their intents.

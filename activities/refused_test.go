@@ -121,3 +121,18 @@ func TestRefused_ThePausesGrowWithTheOutageUpToALimit(t *testing.T) {
 		}
 	}
 }
+
+func TestSendEach_TheLeastTriedGoFirst(t *testing.T) {
+	t.Parallel()
+	in := SendEachInput{
+		Message:  notify.Message{Alerts: []alert.Alert{{Key: "A"}, {Key: "B"}, {Key: "C"}, {Key: "D"}}},
+		Attempts: map[string]int{"A": 2, "B": 1},
+	}
+	var order string
+	for _, a := range in.leastTriedFirst() {
+		order += a.Key
+	}
+	if order != "CDBA" {
+		t.Errorf("tried in the order %s, want CDBA", order)
+	}
+}

@@ -103,7 +103,7 @@ func (l *Links) verify(w http.ResponseWriter, r *http.Request) (claims *link.Cla
 		return &found, link.ID(token), true
 	case err != nil, action != command.Acknowledge && action != command.Resolve:
 		l.Inbound.Note(r, Refusal{Provider: ProviderLink, Reason: ReasonSignature, Detail: "a link whose signature does not hold"})
-		l.show(w, http.StatusNotFound, page{Heading: "This link is not valid", Tone: "failed", Lines: []string{
+		l.show(w, r, http.StatusNotFound, page{Heading: "This link is not valid", Tone: "failed", Lines: []string{
 			"It may be cut off: copy the whole address from the mail. It may also be too old for the key that signed it.",
 		}})
 		return nil, "", false
@@ -118,7 +118,7 @@ func (l *Links) ask(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, status := l.standing(r.Context(), *claims, id, expired)
-	l.show(w, status, p)
+	l.show(w, r, status, p)
 }
 
 // standing is the page for what stands now: a question, or why there is none.
@@ -203,11 +203,11 @@ func (l *Links) act(w http.ResponseWriter, r *http.Request) {
 	}
 	if expired {
 		p, status := l.standing(r.Context(), *claims, id, true)
-		l.show(w, status, p)
+		l.show(w, r, status, p)
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		l.show(w, http.StatusBadRequest, page{Heading: "This cannot be read", Tone: "failed", Lines: []string{"Open the link again and press the button."}})
+		l.show(w, r, http.StatusBadRequest, page{Heading: "This cannot be read", Tone: "failed", Lines: []string{"Open the link again and press the button."}})
 		return
 	}
 	actor := command.Actor{Name: claims.Recipient, Through: "link:" + claims.Recipient, Verified: true}
@@ -225,23 +225,23 @@ func (l *Links) act(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, ErrUnderWay):
-		l.show(w, http.StatusConflict, page{Heading: "One moment", Tone: "late", Lines: []string{"This link was pressed just now and is being carried out. Open it again in a minute to see what came of it."}})
+		l.show(w, r, http.StatusConflict, page{Heading: "One moment", Tone: "late", Lines: []string{"This link was pressed just now and is being carried out. Open it again in a minute to see what came of it."}})
 	case err != nil:
 		l.Log.Warn("a link could not be carried out", "verb", claims.Verb, "error", err)
-		l.show(w, http.StatusServiceUnavailable, page{
+		l.show(w, r, http.StatusServiceUnavailable, page{
 			Heading: "It could not be done now", Tone: "failed", Recipient: claims.Recipient, Button: "Try again",
 			Lines: []string{"Neither the alert's workflow nor the vault answers. Nothing was changed, and the link is still good."},
 		})
 	case !first:
 		p, status := l.standing(r.Context(), *claims, id, false)
-		l.show(w, status, p)
+		l.show(w, r, status, p)
 	default:
 		p, ok := out.Body.(page)
 		if !ok {
-			l.show(w, http.StatusInternalServerError, page{Heading: "It could not be shown", Tone: "failed"})
+			l.show(w, r, http.StatusInternalServerError, page{Heading: "It could not be shown", Tone: "failed"})
 			return
 		}
-		l.show(w, out.Status, p)
+		l.show(w, r, out.Status, p)
 	}
 }
 
@@ -305,7 +305,17 @@ func (p *page) list(alerts []vault.ListedAlert, now time.Time) {
 	p.Hidden = len(alerts) - len(p.Alerts)
 }
 
-func (l *Links) show(w http.ResponseWriter, status int, p page) {
+// linkAnswer is the page for a program that asks for JSON.
+type linkAnswer struct {
+	Heading string   `json:"heading"`
+	Lines   []string `json:"lines"`
+}
+
+func (l *Links) show(w http.ResponseWriter, r *http.Request, status int, p page) {
+	if r.Header.Get("Accept") == "application/json" {
+		l.Inbound.Answer(w, status, linkAnswer{Heading: p.Heading, Lines: append([]string{}, p.Lines...)})
+		return
+	}
 	p.Style = template.CSS(linkStyle)
 	var body bytes.Buffer
 	if err := linkPage.Execute(&body, p); err != nil {

@@ -230,3 +230,13 @@ func TestLink_IsServedBelowThePathOfThePublicAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestLink_AnswersAProgramInJSON(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := w.path("acknowledge", "m-json", w.fire(w.clock().Add(-time.Minute)))
+	for _, want := range []string{`"heading":"Acknowledged"`, `"heading":"This link was used"`} {
+		r := w.send(http.MethodPost, path, "", http.Header{"Accept": {"application/json"}})
+		r.says(t, http.StatusOK, want, `"lines":["`)
+	}
+}

@@ -211,7 +211,7 @@ func (w *webhook) send(ctx context.Context, m Message) Receipt {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	receipt := classifyHTTP(post(ctx, w.client, w.url, w.header(m, body), body, false))
-	receipt.Content = clip(string(body))
+	receipt.Content = clip(m.HideAnswers(string(body))) // before it is cut: half a link is not found any more
 	if receipt.Class == Accepted {
 		receipt.ExternalID = headerSafe(m.Key)
 	}
@@ -326,6 +326,13 @@ type webhookExtras struct {
 	// Storm is how the storm stands that the message tells of; left out: it tells of one group.
 	Storm *alert.StormSummary `json:"storm,omitempty"`
 	Note  string              `json:"note,omitempty"`
+	// Answers are links by which the receiver answers: it posts to one.
+	Answers []webhookAnswer `json:"answers,omitempty"`
+}
+
+type webhookAnswer struct {
+	Verb string `json:"verb"` // acknowledge or resolve
+	URL  string `json:"url"`
 }
 
 func (w *webhook) body(m Message) webhookBody {
@@ -341,6 +348,9 @@ func (w *webhook) body(m Message) webhookBody {
 			WorkflowID: m.WorkflowID, Definition: m.Definition, Alerts: shown, PossibleDuplicate: m.PossibleDuplicate, Note: oneLine(m.Note, maxNote),
 			Storm: m.Storm,
 		},
+	}
+	for _, a := range m.Answers {
+		body.OneVault.Answers = append(body.OneVault.Answers, webhookAnswer{Verb: a.Verb, URL: a.URL})
 	}
 	for i, a := range shown {
 		body.Alerts = append(body.Alerts, newWebhookAlert(ofStorm(m, i), a))

@@ -29,6 +29,8 @@ func TestConfigValidate_NamesTheSettingAndItsValue(t *testing.T) {
 		"the fastest evaluation":   {Config{DatabaseURL: address, EvaluateEvery: time.Second}, nil},
 		"evaluation too often":     {Config{DatabaseURL: address, EvaluateEvery: time.Millisecond}, []string{"ONEVAULT_EVALUATE_EVERY", "1ms", "unset"}},
 		"evaluation backwards":     {Config{DatabaseURL: address, EvaluateEvery: -time.Second}, []string{"ONEVAULT_EVALUATE_EVERY", "-1s"}},
+		"refused for a day":        {Config{DatabaseURL: address, CircuitGiveUp: 24 * time.Hour}, nil},
+		"refused for too long":     {Config{DatabaseURL: address, CircuitGiveUp: 25 * time.Hour}, []string{"ONEVAULT_CIRCUIT_GIVE_UP_AFTER", "25h", "1s to 24h"}},
 		"a directory for archives": {Config{DatabaseURL: address, ArchiveDir: "/var/lib/onevault/archive"}, nil},
 		"archives somewhere":       {Config{DatabaseURL: address, ArchiveDir: "archive"}, []string{"ONEVAULT_ARCHIVE_DIR", `"archive"`, "absolute"}},
 		"presses by socket":        {Config{DatabaseURL: address, Slack: SlackConfig{AppToken: "xapp-s3cret-word", People: dana}}, nil},
