@@ -44,7 +44,7 @@ groups:
 		t.Fatal(err)
 	}
 	heard := rule{channels: []string{s.channelKey("SMS")}}
-	if err := s.inbox.Fail(inbox.SMS, 2, inbox.Behaviour{Status: 400}); err != nil { // the number of the channel, and Robin's
+	if err := s.inbox.Fail(inbox.SMS, 3, inbox.Behaviour{Status: 400}); err != nil { // the number of the channel, and Robin's by this channel and by the other
 		t.Fatal(err)
 	}
 	s.define(heard, holds)

@@ -54,9 +54,6 @@ func TestIncident_FollowsItsAlertsThroughADeathOfTheWorker(t *testing.T) {
 		return st.Incident.Status == incident.StatusInvestigating && st.Unrecorded == 0
 	})
 	t.Logf("the acknowledgement in psql is its first response after %s", took.Round(time.Millisecond))
-	if took > 2*time.Second {
-		t.Errorf("the incident heard of the acknowledgement after %s, want 2 s", took)
-	}
 	if row := r.incidentRow(t, id); row.Status != "INVESTIGATING" || row.RespondedBy != "erin" || row.Via != "alert "+alerts[0].ID {
 		t.Errorf("the vault says %+v", row)
 	}

@@ -17,6 +17,9 @@ func TestTwoWorkers_PageOnceAndOneGoesOnWhenTheOtherDies(t *testing.T) {
 	t.Parallel()
 	r := startRig(t, "pair")
 	s := tell(t, &r.world, "E2E_PAIR")
+	if err := r.tellEachGroup(t.Context()); err != nil { // this is not about storms
+		t.Fatal(err)
+	}
 	one := r.startWorker()
 	two := r.startWorker()
 	awaitReady(t, one)

@@ -72,7 +72,7 @@ func TestApplyMetric_ConditionsMayNameIt(t *testing.T) {
 	exec(t, db, applyJobs)
 	exec(t, db, define+"true)")
 	refused(t, db, "55000", []string{`"jobs_waiting"`, "alert definition JOBS", "disable the definition first"}, "SELECT monitoring.remove_metric('jobs_waiting')")
-	refused(t, db, "55000", []string{`"jobs_waiting"`, "without labels"},
+	refused(t, db, "55000", []string{`"jobs_waiting"`, "alert_by"},
 		"SELECT monitoring.apply_metric('jobs_waiting', 'Jobs', 'count', 'PERFORMANCE', 'SELECT 1', p_labels => '{place}')")
 	exec(t, db, define+"false)")
 	exec(t, db, "SELECT monitoring.remove_metric('jobs_waiting')")

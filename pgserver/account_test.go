@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -94,13 +95,13 @@ func nobody(t *testing.T) *syscall.Credential {
 // readableCopy puts a program where every user can run it: go test builds in a directory of its own.
 func readableCopy(t *testing.T, program string) string {
 	t.Helper()
-	text, err := os.ReadFile(program)
-	fatalIf(t, err)
 	dir, err := os.MkdirTemp("", "pgserver-test-")
 	fatalIf(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	fatalIf(t, os.Chmod(dir, 0o755))
 	path := filepath.Join(dir, "pgserver.test")
-	fatalIf(t, os.WriteFile(path, text, 0o755))
+	// Not written by this process: a child that another test starts meanwhile would inherit the open file, and a program
+	// that somebody may write to is not run ("text file busy").
+	fatalIf(t, exec.Command("install", "-m", "0755", program, path).Run())
 	return path
 }
