@@ -66,7 +66,7 @@ func (s *Server) pressAtPagerDuty(ctx context.Context, m Message, actionID strin
 	s.pagerMu.Lock()
 	_, _ = s.pager.take(pagerEvent{Action: press.action, DedupKey: m.Key}, time.Now()) // it is shown by the answer
 	s.pagerMu.Unlock()
-	s.answered(m, press.status, said)
+	s.answered(m, actionID, said)
 	return nil
 }
 

@@ -19,7 +19,7 @@ const pressTimeout = 3 * time.Second
 // maxPressAnswer bounds what is read of an answer to what was pressed.
 const maxPressAnswer = 64 << 10
 
-// telephone and incident are what a person does with a message beside looking at it; the page shows them as actions.
+// What a person does with a message beside looking at it; the page shows these as buttons.
 const (
 	actionReply       = "reply" // a text message, with what is typed
 	actionKey         = "key-"  // a key of a telephone: key-4

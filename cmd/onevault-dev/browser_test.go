@@ -206,6 +206,19 @@ func TestInbox_EveryChannelCanBePressedInABrowser(t *testing.T) {
 			t.Errorf("%s: the alert is %s by %q via %q", kind, status, actor, via)
 		}
 	}
+	// The inbox sends Twilio's receipts, too: a call's last one when it was hung up.
+	const sqlConfirmed = `
+		SELECT count(DISTINCT channel) FROM monitoring.notification_delivery
+		 WHERE channel_type IN ('SMS', 'VOICE') AND event = 'FIRED' AND certainty = 'CONFIRMED' AND receipt_provider = 'TWILIO'`
+	confirmed := 0
+	for deadline := time.Now().Add(time.Minute); confirmed < 2 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err := conn.QueryRow(t.Context(), sqlConfirmed).Scan(&confirmed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if confirmed != 2 {
+		t.Errorf("Twilio's receipts confirm the deliveries of %d channels, want those of SMS and VOICE", confirmed)
+	}
 	if picture := os.Getenv("ONEVAULT_SCREENSHOT"); picture != "" {
 		b.screenshot(picture)
 	}
