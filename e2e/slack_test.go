@@ -41,7 +41,7 @@ func TestSlack_AButtonAnswersTheAlertAndTheMessageShowsIt(t *testing.T) {
 	})
 	s.press(first.ID, "onevault_silence", "4h")
 	s.awaitSlack("that it is silenced", func(m inbox.Message) bool {
-		return m.Private && strings.Contains(m.Text, s.key+" on local is silenced until")
+		return m.Private && strings.Contains(m.Text, opened.ID+", and what fires like it, is silenced until")
 	})
 	if list := w.must(t, "silence", "list", "-o", "json"); !strings.Contains(list, "definition="+s.key) || !strings.Contains(list, "slack:"+inbox.SlackUser+" (verified)") {
 		t.Errorf("the silences are %s, want one of the story's definition, by Slack", list)
