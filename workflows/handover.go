@@ -293,22 +293,23 @@ func (r *alertRun) followStorms(ctx workflow.Context) {
 func (r *alertRun) sayToStorm(ctx workflow.Context, id string, alerts []*alert.Tracked) {
 	r.storms.saying++
 	defer func() { r.storms.saying-- }()
-	before := make([]string, len(alerts))
+	// It is said when the storm has it, and not before: a storm that ends meanwhile gives the alerts back, and of their
+	// end the group tells then. Should both tell, the ledger keeps the second one back.
+	stood := make([]string, len(alerts))
 	for i, t := range alerts {
-		before[i] = t.Storm.Said
-		t.Storm.Said = t.Standing()
+		stood[i] = t.Standing()
 	}
 	err := workflow.SignalExternalWorkflow(ctx, id, "", alert.SignalMembers, r.membersOf(alerts)).Get(ctx, nil)
 	if err == nil {
+		for i, t := range alerts {
+			if t.Storm != nil && t.Storm.Workflow == id {
+				t.Storm.Said = stood[i]
+			}
+		}
 		return
 	}
 	if !isGone(err) {
 		workflow.GetLogger(ctx).Warn("a storm did not hear how alerts stand", "storm", id, "error", err)
-	}
-	for i, t := range alerts {
-		if t.Storm != nil && t.Storm.Workflow == id {
-			t.Storm.Said = before[i]
-		}
 	}
 	r.leaveStorm(ctx, id, alerts)
 }
