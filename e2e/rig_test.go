@@ -113,8 +113,7 @@ func (r *rig) startWorker(add ...string) *process {
 	w, err := start(r.name+"-worker", program.cli, r.variables(append(add,
 		settings.CollectEvery+"="+cadence.String(), settings.EvaluateEvery+"="+cadence.String(),
 		settings.AllowedCIDRs+"=127.0.0.0/8,::1/128", settings.APIAddr+"=127.0.0.1:"+strconv.Itoa(freePort(r.t)),
-		// The inbox takes any secret that has its provider's form.
-		"ONEVAULT_DEV_TWILIO_TOKEN="+strings.Repeat("0", 32), "ONEVAULT_DEV_PAGERDUTY_KEY="+strings.Repeat("0", 32),
+		"ONEVAULT_DEV_TWILIO_TOKEN="+r.env["ONEVAULT_DEV_TWILIO_TOKEN"], "ONEVAULT_DEV_PAGERDUTY_KEY="+r.env["ONEVAULT_DEV_PAGERDUTY_KEY"],
 		"ONEVAULT_DEV_SLACK_TOKEN="+r.env["ONEVAULT_DEV_SLACK_TOKEN"],
 		"ONEVAULT_DEV_WEBHOOK_SECRET="+strings.TrimSpace(string(secret)))...), "worker")
 	if err != nil {
