@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,6 +24,19 @@ func atOnce(n int, work func(i int)) {
 		})
 	}
 	wg.Wait()
+}
+
+// awaitBlocked waits until another session of the test's database waits for a lock.
+func awaitBlocked(t *testing.T, db database) {
+	t.Helper()
+	giveUp := time.After(30 * time.Second)
+	for value[int](t, db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND pid <> pg_backend_pid()") == 0 {
+		select {
+		case <-giveUp:
+			t.Fatal("nobody waits for a lock")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // psql runs one statement in a session of its own, as each psql of the guide's load test does, and

@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -268,4 +269,53 @@ func TestDeliveryRate_IsOfTheChannelThatDeliversLeastAndOfManyMessages(t *testin
 	exec(t, l.db, `SELECT monitoring.record_receipt('EMAIL', 'key-51', 'DELIVERED', now(), '{"channel": "TEXT"}')`)
 	l.want("it arrived after all", rate(), "99.50")
 	l.want("for people", value[string](t, l.db, `SELECT concat_ws(' ', ended, arrived, confirmed, failed, delivery_pct) FROM monitoring.channel_delivery_rate WHERE channel = 'TEXT'`), "51 51 1 0 100.00")
+}
+
+func TestReceipts_AndTheirNotificationFindEachOtherWhileBothAreBeingWritten(t *testing.T) {
+	t.Parallel()
+	const outcome = `SELECT monitoring.record_notification('{"alert_key": "ALERT||ONE", "channel_key": "MAIL", "channel_type": "EMAIL",
+		"recipient": "oncall@example.com", "event": "FIRED", "delivery_key": "key-1", "attempt": 0, "at": "2026-05-04T03:12:00Z",
+		"status": "DELIVERED", "class": "ACCEPTED", "external_id": "abc@example.com"}')`
+	const receipt = `SELECT count(*) FROM monitoring.record_receipt('EMAIL', 'abc', 'DELIVERED', '2026-05-04T03:13:00Z')`
+	for _, c := range []struct{ name, first, second string }{
+		{"outcome first", outcome, receipt},
+		{"receipt first", receipt, outcome},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLedger(t)
+			first, err := l.db.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = first.Rollback(context.Background()) })
+			exec(t, first, c.first)
+			second := make(chan error, 1)
+			go func() {
+				_, err := l.db.Exec(t.Context(), c.second)
+				second <- err
+			}()
+			awaitBlocked(t, l.db)
+			if err := first.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-second; err != nil {
+				t.Fatal(err)
+			}
+			l.want("both known", l.stands("ONE"), "CONFIRMED DELIVERED ACCEPTED DELIVERED")
+		})
+	}
+}
+
+func TestReceipts_HoldForAlertsOfTheMessageWhoseOutcomeIsStillToBeWritten(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	l.tell(`{}`)
+	l.tell(`{"alert_key": "ALERT||TWO"}`)
+	l.tell(accepted)
+	l.want("receipt", l.receipt("EMAIL", "abc", "DELIVERED", 13, `{}`), "RECORDED RECORDED")
+	l.tell(value[string](t, l.db, `SELECT ($1::jsonb || '{"alert_key": "ALERT||TWO"}')::text`, accepted))
+	for _, alert := range []string{"ONE", "TWO"} {
+		l.want(alert, l.stands(alert), "CONFIRMED DELIVERED ACCEPTED DELIVERED")
+	}
 }

@@ -266,17 +266,6 @@ func TestRemoveTarget_WaitsForAnEvaluationUnderWay(t *testing.T) {
 	}
 }
 
-func awaitBlocked(t *testing.T, db database) {
-	t.Helper()
-	for value[int](t, db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%remove_target%' AND datname = current_database() AND pid <> pg_backend_pid()") == 0 {
-		select {
-		case <-t.Context().Done():
-			t.Fatal("nobody waits")
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
 func openOn(t *testing.T, db database, target string) []string {
 	t.Helper()
 	return values[string](t, db, `SELECT alert_definition_bk COLLATE "C" FROM monitoring.alert_current

@@ -70,6 +70,12 @@ COMMENT ON FUNCTION monitoring.find_notification(text) IS
 
 -- ---------------------------------------------------------------- recording
 
+CREATE OR REPLACE FUNCTION monitoring.receipts_lock() RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT hashtextextended('onevault.receipts', 0) $$;
+COMMENT ON FUNCTION monitoring.receipts_lock() IS
+    'The advisory lock of receipts that wait: who writes outcomes holds it with others, who lets a receipt wait holds it alone. Without it each could look before the other commits, and both would miss the other.';
+
 CREATE OR REPLACE FUNCTION monitoring.notifications_of_receipt(p_provider text, p_reference text, p_details jsonb) RETURNS bytea[]
     LANGUAGE plpgsql STABLE
     SET enable_seqscan = off
@@ -104,7 +110,19 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'Say which: give details.recipient and details.channel.';
         END IF;
     END IF;
-    RETURN coalesce(v_found, '{}');
+    -- Outcomes of many alerts are written in several transactions: those without the provider's id yet are of the same message.
+    RETURN ARRAY(
+        SELECT DISTINCT s.notification_log_hk
+          FROM (SELECT DISTINCT k.delivery_key, k.recipient_address, h.notification_config_hk
+                  FROM monitoring.notification_log_s k
+                  JOIN monitoring.notification_log_h h USING (notification_log_hk)
+                 WHERE k.notification_log_hk = ANY (v_found) AND k.load_end_date IS NULL) AS m
+          JOIN monitoring.notification_log_s s USING (delivery_key, recipient_address)
+          JOIN monitoring.notification_log_h h ON h.notification_log_hk = s.notification_log_hk AND h.notification_config_hk = m.notification_config_hk
+         WHERE s.load_end_date IS NULL AND s.delivery_status = 'PENDING'
+         UNION
+        SELECT unnest(v_found)
+         ORDER BY 1);
 END
 $$;
 COMMENT ON FUNCTION monitoring.notifications_of_receipt(text, text, jsonb) IS
@@ -116,13 +134,10 @@ CREATE OR REPLACE FUNCTION monitoring.apply_receipt(
     AS $$
 DECLARE
     c        monitoring.notification_log_s;
-    v_bk     text;
     v_last   boolean := p_status IN ('DELIVERED', 'BOUNCED', 'FAILED');
     v_newer  boolean;
 BEGIN
-    -- In both queues of those who write the ledger.
-    SELECT h.notification_log_bk INTO v_bk FROM monitoring.notification_log_h h WHERE h.notification_log_hk = p_notification_log_hk;
-    PERFORM pg_advisory_xact_lock(hashtextextended(v_bk, 0));
+    -- In the queue of those who write the ledger, see hold_ledger.
     PERFORM FROM monitoring.notification_log_h h WHERE h.notification_log_hk = p_notification_log_hk FOR NO KEY UPDATE;
     SELECT * INTO c FROM monitoring.notification_log_s s WHERE s.notification_log_hk = p_notification_log_hk AND s.load_end_date IS NULL;
     IF c.receipt_provider = p_provider AND c.receipt_status = p_status
@@ -205,15 +220,22 @@ BEGIN
 
     v_found := monitoring.notifications_of_receipt(p_provider, p_reference, v_details);
     IF v_found = '{}' THEN
-        INSERT INTO monitoring.receipt_waiting (provider, reference, receipt_status, happened_at, details)
-        VALUES (p_provider, p_reference, p_status, p_at, v_details)
-        ON CONFLICT DO NOTHING;
-        -- It may have been written while we looked.
-        v_found := monitoring.notifications_of_receipt(p_provider, p_reference, v_details);
-        IF v_found = '{}' THEN
-            RETURN QUERY SELECT NULL::text, NULL::text, 'WAITING';
-            RETURN;
-        END IF;
+        BEGIN
+            -- After this nobody is writing what the receipt could be about: who had begun has ended, and who begins finds it.
+            PERFORM pg_advisory_xact_lock(monitoring.receipts_lock());
+            INSERT INTO monitoring.receipt_waiting (provider, reference, receipt_status, happened_at, details)
+            VALUES (p_provider, p_reference, p_status, p_at, v_details)
+            ON CONFLICT DO NOTHING;
+            v_found := monitoring.notifications_of_receipt(p_provider, p_reference, v_details);
+            IF v_found = '{}' THEN
+                RETURN QUERY SELECT NULL::text, NULL::text, 'WAITING';
+                RETURN;
+            END IF;
+            RAISE EXCEPTION USING ERRCODE = 'OVRCP';
+        EXCEPTION WHEN SQLSTATE 'OVRCP' THEN
+            -- Written while we looked. Rolled back to before the lock: whoever waits for that lock holds rows that we want next.
+            NULL;
+        END;
     END IF;
     FOREACH v_hk IN ARRAY v_found LOOP
         RETURN QUERY SELECT monitoring.notification_id(h.notification_log_hk), h.notification_log_bk::text,
@@ -264,6 +286,7 @@ CREATE OR REPLACE FUNCTION monitoring.claim_receipts() RETURNS trigger
 DECLARE
     w monitoring.receipt_waiting;
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(monitoring.receipts_lock());
     -- They stay until retention takes them: the message may tell of more alerts, each with a row of its own.
     FOR w IN
         SELECT r.* FROM monitoring.receipt_waiting r
