@@ -61,9 +61,9 @@ bench-collect: ## measure what a collection costs the watched server, beside Deb
 	@go build -o bin/bench-collect ./bench/collect
 	@bin/bench-collect -json bin/bench-collect.json $(COLLECTFLAGS)
 
-bench-notify: build ## send 10,000 notifications over five channels, one provider dead and four in trouble, and print what became of them
+bench-notify: build ## send 10,000 notifications over five channels, one provider dead and four in trouble, then many beside one slow provider, and print what became of them
 	@ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev \
-	go test ./e2e -count=1 -run '^TestNotifications_AllAreFinal' -v -timeout 30m -notifications=10000
+	go test ./e2e -count=1 -run '^TestNotifications_' -v -parallel=1 -timeout 30m -notifications=10000
 
 check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules
 	@echo "== format"

@@ -151,6 +151,12 @@ func (n *Notifications) sendBatch(ctx context.Context, attempts []SendNotificati
 		}
 		result.PossibleDuplicate = one.Uncertain || one.PossibleDuplicate
 		one.Message.PossibleDuplicate = result.PossibleDuplicate
+		if one.Uncertain && misconfigured == nil {
+			if receipt, found := n.ask(ctx, channel, *one, one.Message); found {
+				result.Receipt, result.Final, result.PossibleDuplicate = receipt, true, one.PossibleDuplicate
+				return
+			}
+		}
 		var refused bool
 		result.Receipt, refused = n.sendOpened(ctx, channel, misconfigured, *one)
 		n.conclude(*one, result, refused)

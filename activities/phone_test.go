@@ -77,3 +77,45 @@ func TestSendNotification_AnAcknowledgementChangesThePagersAlert(t *testing.T) {
 		t.Errorf("the alert there was %q", subjects)
 	}
 }
+
+// The lost answer of a real exchange: Twilio has the text, and nobody gets it twice.
+func TestSendNotification_ALostAnswerOfTwilioIsLookedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	channel := w.put("TEXTS", notify.TypeSMS, telephone(w.inbox.HTTPURL()+"/twilio"))
+	if err := w.inbox.Fail(inbox.SMS, 1, inbox.Behaviour{Cut: true, Taken: true}); err != nil {
+		t.Fatal(err)
+	}
+	in := first(channel, w.open())
+	if lost := w.send(in); lost.Receipt.Class != notify.Uncertain || lost.Final {
+		t.Fatalf("output %+v, want UNCERTAIN and another attempt", lost)
+	}
+	in.Attempt, in.Uncertain = 1, true
+	found := w.send(in)
+	if found.Receipt.Class != notify.Accepted || !strings.HasPrefix(found.Receipt.ExternalID, "SM") || found.PossibleDuplicate {
+		t.Errorf("output %+v, want the text found", found)
+	}
+	w.wantReceived(1)
+	w.wantCount(map[string]int{"SENT ACCEPTED": 1})
+}
+
+func TestSendEach_AsksTheProviderForThoseWhoseAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	configuration := telephone(w.inbox.HTTPURL() + "/twilio")
+	configuration["one_message_per_alert"] = true
+	alerts := w.openMany(5)
+	in := each(w.put("TEXTS", notify.TypeSMS, configuration), alerts...)
+	if err := w.inbox.Fail(inbox.SMS, 2, inbox.Behaviour{Cut: true, Taken: true}); err != nil {
+		t.Fatal(err)
+	}
+	lost := w.sendEach(in)
+	if len(lost.Delivered) != 3 || len(lost.Unknown) != 2 || len(lost.Again) != 2 {
+		t.Fatalf("output %+v, want two whose answer was lost", lost)
+	}
+	in.Unknown, in.Doubtful = lost.Unknown, lost.Doubtful
+	if again := w.sendEach(in); len(again.Delivered) != 5 || len(again.Again)+len(again.Failed)+len(again.Unknown) != 0 {
+		t.Errorf("output %+v, want all delivered", again)
+	}
+	w.wantReceived(5)
+}

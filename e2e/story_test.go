@@ -43,8 +43,14 @@ type rule struct {
 // tell begins a story: receivers of its own, and one channel of each type that delivers to them.
 func tell(t *testing.T, w *world, key string) *story {
 	t.Helper()
+	return tellIn(t, w, key, startInbox(t))
+}
+
+// tellIn is tell with an inbox of the story's own.
+func tellIn(t *testing.T, w *world, key string, receivers *inbox.Server) *story {
+	t.Helper()
 	// A story may be told again in the same world.
-	s := &story{t: t, w: w, key: key + "_" + rand.Text()[:4], inbox: startInbox(t)}
+	s := &story{t: t, w: w, key: key + "_" + rand.Text()[:4], inbox: receivers}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.timeline())
@@ -58,7 +64,13 @@ func tell(t *testing.T, w *world, key string) *story {
 
 func startInbox(t *testing.T) *inbox.Server {
 	t.Helper()
-	server, err := inbox.Start(context.Background(), inbox.Config{WebhookSecret: webhookSecret, Keep: 5000, Log: discard})
+	return startInboxOf(t, 5000)
+}
+
+// startInboxOf starts one that keeps so many messages.
+func startInboxOf(t *testing.T, keep int) *inbox.Server {
+	t.Helper()
+	server, err := inbox.Start(context.Background(), inbox.Config{WebhookSecret: webhookSecret, Keep: keep, Log: discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Behaviour is one way in which a receiver fails a delivery. Exactly one of Status, Hang, Cut and Word is set.
+// Behaviour is one way in which a receiver fails a delivery, or is slow. Exactly one of Status, Hang, Cut, Word and
+// Slow is set.
 //
 //	Behaviour{Status: 503, RetryAfter: 5 * time.Second}  HTTP: come back later
 //	Behaviour{Status: 451}                               SMTP: refused for now, after DATA
@@ -22,6 +23,9 @@ type Behaviour struct {
 
 	// Word is Slack's Web API saying no with a status of 200: {"ok":false,"error":"not_in_channel"}.
 	Word string
+
+	// Slow takes the message and answers as always, so much later, and whether or not the sender still waits.
+	Slow time.Duration
 
 	RetryAfter  time.Duration // HTTP, with Status: the Retry-After header, whole seconds
 	AtRecipient bool          // SMTP, with Status: refuse at RCPT TO, before any content
@@ -37,6 +41,8 @@ func (b Behaviour) String() string {
 		return "connection cut before the answer"
 	case b.Word != "":
 		return "answered " + b.Word
+	case b.Slow != 0:
+		return fmt.Sprintf("answered after %s", b.Slow)
 	default:
 		return fmt.Sprintf("answered %d", b.Status)
 	}
@@ -44,7 +50,7 @@ func (b Behaviour) String() string {
 
 func (b Behaviour) validate(channel string) error {
 	ways := 0
-	for _, set := range []bool{b.Status != 0, b.Hang, b.Cut, b.Word != ""} {
+	for _, set := range []bool{b.Status != 0, b.Hang, b.Cut, b.Word != "", b.Slow != 0} {
 		if set {
 			ways++
 		}
@@ -60,7 +66,9 @@ func (b Behaviour) validate(channel string) error {
 	}
 	switch {
 	case ways != 1:
-		return errors.New("exactly one of status, hang, cut and word has to be set")
+		return errors.New("exactly one of status, hang, cut, word and slow has to be set")
+	case b.Slow < 0 || b.Slow > time.Minute:
+		return fmt.Errorf("slow is %s; give at most a minute", b.Slow)
 	case b.Word != "" && channel != Slack:
 		return errors.New("a word is what Slack's Web API answers")
 	case b.Status != 0 && (b.Status < lowest || b.Status > 599):
@@ -93,8 +101,18 @@ func (s *Server) Fail(channel string, n int, b Behaviour) error {
 	return nil
 }
 
-// take uses up the next planned failure of the channel if wanted says so; nil means that all is well.
+// take uses up the next planned failure of the channel if wanted says so; nil means that all is well, if need be after
+// a while.
 func (f *faults) take(channel string, wanted func(Behaviour) bool) *Behaviour {
+	fault := f.next(channel, wanted)
+	if fault != nil && fault.Slow > 0 {
+		time.Sleep(fault.Slow)
+		return nil
+	}
+	return fault
+}
+
+func (f *faults) next(channel string, wanted func(Behaviour) bool) *Behaviour {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	plan := f.planned[channel]

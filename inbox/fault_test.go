@@ -84,6 +84,31 @@ func TestFail_HangLastsUntilTheSenderLeaves(t *testing.T) {
 	}
 }
 
+func TestFail_SlowTakesTheMessageAndAnswersAsAlways(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{})
+	const slow = 300 * time.Millisecond
+	plan(t, s, Slack, 1, Behaviour{Slow: slow})
+	plan(t, s, Email, 1, Behaviour{Slow: slow})
+	for channel, deliver := range map[string]func(){
+		Slack: func() {
+			if status, answer := post(t, s.HTTPURL()+"/slack/ops", `{"text":"x"}`); status != 200 {
+				t.Errorf("answer %d %s", status, answer)
+			}
+		},
+		Email: func() { mustSend(t, s, "Subject: x\r\n\r\ny") },
+	} {
+		began := time.Now()
+		deliver()
+		if took := time.Since(began); took < slow {
+			t.Errorf("%s answered after %s", channel, took)
+		}
+		if m := await(t, s, func(m Message) bool { return m.Channel == channel }); m.Fault != "" || m.Refused {
+			t.Errorf("%s: fault %q, refused %v", channel, m.Fault, m.Refused)
+		}
+	}
+}
+
 func TestFail_SMTP(t *testing.T) {
 	t.Parallel()
 	const content = "Subject: x\r\nMessage-ID: <m1>\r\n\r\ny"
@@ -171,6 +196,8 @@ func TestFail_RefusesImpossibleBehaviours(t *testing.T) {
 		{Email, Behaviour{Status: 302}},
 		{Slack, Behaviour{Status: 404, AtRecipient: true}},
 		{Email, Behaviour{Cut: true, AtRecipient: true}},
+		{Slack, Behaviour{Slow: 2 * time.Minute}},
+		{Slack, Behaviour{Status: 503, Slow: time.Second}},
 	} {
 		if err := s.Fail(c.channel, 1, c.b); err == nil {
 			t.Errorf("%s %+v was accepted", c.channel, c.b)

@@ -30,6 +30,7 @@ func (s *Server) newHTTP(ctx context.Context) *http.Server {
 	mux.HandleFunc("POST /webhook/{rest...}", s.postWebhook)
 	mux.HandleFunc("POST /pagerduty/v2/enqueue", s.postPagerDuty)
 	mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/Messages.json", s.postSMS)
+	mux.HandleFunc("GET /twilio/2010-04-01/Accounts/{account}/Messages.json", s.listTexts)
 	mux.HandleFunc("POST /twilio/2010-04-01/Accounts/{account}/Calls.json", s.postCall)
 	mux.HandleFunc("GET /{$}", s.getPage)
 	mux.HandleFunc("GET /api/messages", s.getMessages)
@@ -247,6 +248,7 @@ func (s *Server) postFail(w http.ResponseWriter, r *http.Request) {
 		Taken       bool   `json:"taken"`
 		AtRecipient bool   `json:"at_recipient"`
 		Word        string `json:"word"`
+		Slow        int    `json:"slow"` // seconds
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&order); err != nil {
 		http.Error(w, "read the order: "+err.Error(), http.StatusBadRequest)
@@ -254,7 +256,7 @@ func (s *Server) postFail(w http.ResponseWriter, r *http.Request) {
 	}
 	behaviour := Behaviour{
 		Status: order.Status, Hang: order.Hang, Cut: order.Cut, Taken: order.Taken, Word: order.Word,
-		AtRecipient: order.AtRecipient, RetryAfter: time.Duration(order.RetryAfter) * time.Second,
+		AtRecipient: order.AtRecipient, RetryAfter: time.Duration(order.RetryAfter) * time.Second, Slow: time.Duration(order.Slow) * time.Second,
 	}
 	if err := s.Fail(order.Channel, order.N, behaviour); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

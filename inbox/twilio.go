@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -278,6 +280,35 @@ func (s *Server) postCall(w http.ResponseWriter, r *http.Request) {
 	}
 	m, refusal := readCall(r, raw)
 	s.deliverAs(w, r, m, s.orUnknown(r, refusal), s.twilioManner(r.PathValue("account"), s.tellCall))
+}
+
+// listTexts lists the text messages of an account, the newest first, narrowed by To and From: one page.
+func (s *Server) listTexts(w http.ResponseWriter, r *http.Request) {
+	manner := s.twilioManner(r.PathValue("account"), nil)
+	if _, err := readTwilio(r, nil); err != nil || s.orUnknown(r, nil) != nil {
+		status, answer := manner.refused(twilioRefusal{code: 20003, status: http.StatusUnauthorized, message: "Authenticate"})
+		s.answer(w, status, answer)
+		return
+	}
+	query := r.URL.Query()
+	size, err := strconv.Atoi(query.Get("PageSize"))
+	if err != nil || size < 1 || size > 1000 {
+		size = 50 // Twilio's own
+	}
+	list := []map[string]any{}
+	for _, m := range slices.Backward(s.Messages()) {
+		if m.Channel != SMS || m.phone == nil || m.phone.account != r.PathValue("account") ||
+			query.Has("To") && m.To != query.Get("To") || query.Has("From") && m.From != query.Get("From") {
+			continue
+		}
+		if list = append(list, map[string]any{
+			"sid": m.phone.sid, "account_sid": m.phone.account, "status": "delivered", "from": m.From, "to": m.To, "body": m.Text,
+			"direction": "outbound-api", "error_code": nil, "date_created": m.ReceivedAt.Format(time.RFC1123Z), "date_sent": m.ReceivedAt.Format(time.RFC1123Z),
+		}); len(list) == size {
+			break
+		}
+	}
+	s.answer(w, http.StatusOK, map[string]any{"messages": list, "page": 0, "page_size": size, "uri": r.URL.RequestURI(), "next_page_uri": nil})
 }
 
 // orUnknown refuses another token than the account's, where the inbox was told of one.

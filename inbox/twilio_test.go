@@ -66,6 +66,33 @@ func TestSMS_IsShownAsATelephoneShowsIt(t *testing.T) {
 	}
 }
 
+func TestTwilio_ListsTextsTheNewestFirst(t *testing.T) {
+	t.Parallel()
+	s := start(t, Config{})
+	phone(t, s, "Messages", "x", message("Body", "first"))
+	phone(t, s, "Messages", "x", message("Body", "elsewhere", "To", "+12025550111"))
+	phone(t, s, "Messages", "x", message("Body", "second"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.HTTPURL()+"/twilio/2010-04-01/Accounts/"+testAccount+"/Messages.json?"+url.Values{"To": {message().Get("To")}}.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(testAccount, "x")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Messages []struct{ SID, Body string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	if len(answer.Messages) != 2 || answer.Messages[0].Body != "second" || answer.Messages[1].Body != "first" || answer.Messages[0].SID == "" {
+		t.Errorf("list %+v", answer)
+	}
+}
+
 func TestSegments_AreCountedAsTwilioDoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

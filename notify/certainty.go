@@ -41,11 +41,17 @@ func MeaningOf(t Type) Meaning {
 			Uncertain: "it is sent once more; the same dedup_key makes it the same incident",
 			Final:     true,
 		}
-	case TypeSMS, TypeVoice:
+	case TypeSMS:
 		return Meaning{
 			Accepted:  "Twilio queued it (HTTP 201); nothing has reached the telephone yet",
-			Confirmed: "Twilio's status callback: delivered, or completed",
-			Uncertain: "Twilio's callback or its list of messages is looked for first; otherwise " + again,
+			Confirmed: "Twilio's status callback: delivered",
+			Uncertain: "Twilio's callback and its list of messages are looked at first; otherwise " + again,
+		}
+	case TypeVoice:
+		return Meaning{
+			Accepted:  "Twilio queued it (HTTP 201); nothing has reached the telephone yet",
+			Confirmed: "Twilio's status callback: completed",
+			Uncertain: "Twilio's callback is looked at first, since its list of calls does not say what was spoken; otherwise " + again,
 		}
 	}
 	return Meaning{Accepted: "the provider took it", Uncertain: again, Final: true}

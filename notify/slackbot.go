@@ -136,14 +136,8 @@ func parseSlackPlace(id string) (slackPlace, bool) {
 // begun posts the first message of its alerts.
 func (s *slackBot) begun(ctx context.Context, to string, m Message) Receipt {
 	summary, blocks := slackStanding(m)
-	content := clip(slackText(blocks))
-	if m.PossibleDuplicate && slackChannelID.MatchString(to) {
-		if at, found := s.posted(ctx, slackPlace{channel: to}, m); found {
-			return Receipt{Class: Accepted, Proof: "Slack's history holds the message of the earlier attempt: ts " + at.ts, ExternalID: at.String(), Content: content}
-		}
-	}
 	receipt := s.post(ctx, to, m, slack.MsgOptionText(summary, false), slack.MsgOptionBlocks(blocks...))
-	receipt.Content = content
+	receipt.Content = clip(slackText(blocks))
 	return receipt
 }
 
@@ -186,11 +180,6 @@ func (s *slackBot) edit(ctx context.Context, at slackPlace, m Message, summary s
 // reply adds the line to the thread. What pages people is shown in the channel as well: an edit alone rings
 // no bell.
 func (s *slackBot) reply(ctx context.Context, at slackPlace, m Message, line string) Receipt {
-	if m.PossibleDuplicate {
-		if reply, found := s.posted(ctx, at, m); found {
-			return Receipt{Class: Accepted, Proof: "Slack holds the line of the earlier attempt: ts " + reply.ts}
-		}
-	}
 	options := []slack.MsgOption{slack.MsgOptionText(line, false), slack.MsgOptionTS(at.ts)}
 	if asksForAnswer(m.Event) {
 		options = append(options, slack.MsgOptionBroadcast())
@@ -213,26 +202,52 @@ func (s *slackBot) post(ctx context.Context, channel string, m Message, options 
 	return slackBotVerdict(o, err, slackPlace{in, ts})
 }
 
-// posted looks for the message of a delivery where an earlier attempt may have left it: in the channel, or
-// in the thread at `in.ts`. Slack knows no idempotency key, so its history is asked for ours. When it
-// cannot be read, nothing is found, and the message is sent once more, marked as a possible duplicate.
-func (s *slackBot) posted(ctx context.Context, in slackPlace, m Message) (slackPlace, bool) {
+// Reconcile looks for the message of a delivery where an earlier attempt may have left it. Slack knows no idempotency
+// key, so its history is asked for ours: in the thread of the message that the delivery continues, whose line follows
+// the edit, and in the channel, where a message begins and where one is begun anew.
+func (s *slackBot) Reconcile(ctx context.Context, recipient string, m Message) (bool, Receipt, error) {
+	to := s.to(recipient)
+	var failures []error
+	if root, ok := parseSlackPlace(m.Prior); ok {
+		line, err := s.posted(ctx, root, m)
+		if line.ts != "" {
+			return true, s.scrub.receipt(Receipt{Proof: "Slack holds the line of the earlier attempt: ts " + line.ts, ExternalID: root.String()}), nil
+		}
+		to, failures = root.channel, append(failures, err)
+	}
+	if !slackChannelID.MatchString(to) {
+		return false, Receipt{}, fmt.Errorf("Slack's history is asked by the channel's id, and %q is none", oneLine(to, 60))
+	}
+	at, err := s.posted(ctx, slackPlace{channel: to}, m)
+	if at.ts != "" {
+		return true, s.scrub.receipt(Receipt{Proof: "Slack's history holds the message of the earlier attempt: ts " + at.ts, ExternalID: at.String()}), nil
+	}
+	return false, Receipt{}, errors.Join(append(failures, err)...)
+}
+
+// posted is the message with the delivery's key in a channel, or in the thread at `in.ts`; no ts: it is not there. An
+// error means that not all of it could be read.
+func (s *slackBot) posted(ctx context.Context, in slackPlace, m Message) (slackPlace, error) {
 	cursor := ""
 	for range slackPages {
 		messages, next, err := s.history(ctx, in, m.At.Add(-slackSkew), cursor)
-		if err != nil {
-			return slackPlace{}, false
+		if word := slackWord(err); in.ts != "" && word == "thread_not_found" {
+			return slackPlace{}, nil
+		} else if word != "" {
+			return slackPlace{}, errors.New(slackRefusal(word).Reason)
+		} else if err != nil {
+			return slackPlace{}, errors.New(s.scrub.receipt(Receipt{Reason: err.Error()}).Reason)
 		}
 		for _, message := range messages {
 			if message.Metadata.EventType == slackEvent && message.Metadata.EventPayload[slackKey] == m.Key {
-				return slackPlace{in.channel, message.Timestamp}, true
+				return slackPlace{in.channel, message.Timestamp}, nil
 			}
 		}
 		if cursor = next; cursor == "" {
-			break
+			return slackPlace{}, nil
 		}
 	}
-	return slackPlace{}, false
+	return slackPlace{}, fmt.Errorf("it is not among %d messages since then, and there are more", slackPages*slackPerPage)
 }
 
 func (s *slackBot) history(ctx context.Context, in slackPlace, since time.Time, cursor string) (messages []slack.Message, next string, err error) {

@@ -293,61 +293,81 @@ func TestSlackBot_ShowsTheAlertsBesideTheEvent(t *testing.T) {
 	}
 }
 
-func TestSlackBot_LooksForALostMessageBeforeItSendsAgain(t *testing.T) {
+// askSlack is what the channel finds of a delivery whose answer was lost.
+func askSlack(t *testing.T, channel Channel, m Message) (bool, Receipt, error) {
+	t.Helper()
+	reconciler, ok := As[Reconciler](channel)
+	if !ok {
+		t.Fatal("nobody can be asked")
+	}
+	return reconciler.Reconcile(t.Context(), opsChannel, m)
+}
+
+func TestSlackBot_FindsTheMessageAndTheLineWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
 	fake, channel := newBot(t)
 	fake.lose = "chat.postMessage"
-	lost := channel.Send(t.Context(), opsChannel, firedMessage())
-	checkReceipt(t, lost, Uncertain)
-	again := firedMessage()
-	again.PossibleDuplicate = true
-	found := send(t, channel, again)
-	if found.ExternalID != opsChannel+"/1700000000.000001" || !strings.Contains(found.Proof, "history") {
-		t.Errorf("receipt %+v, want the message of the lost attempt", found)
-	}
-	messages, calls := fake.seen()
-	if len(messages) != 1 || !slices.Equal(calls, []string{"chat.postMessage", "conversations.history"}) {
-		t.Errorf("%d messages after %q, want one, found by its key", len(messages), calls)
+	checkReceipt(t, channel.Send(t.Context(), opsChannel, firedMessage()), Uncertain)
+	found, receipt, err := askSlack(t, channel, firedMessage())
+	if err != nil || !found || receipt.ExternalID != opsChannel+"/1700000000.000001" || !strings.Contains(receipt.Proof, "history") {
+		t.Errorf("found %t, %+v, %v; want the message of the lost attempt", found, receipt, err)
 	}
 	// The same for a line of the thread, which is no message of the channel.
 	fake.lose = "chat.postMessage"
-	over := followed(firedMessage(), alert.EventResolved, found, "n/resolved")
+	over := followed(firedMessage(), alert.EventResolved, receipt, "n/resolved")
 	over.Alerts[0].Status, over.Alerts[0].ResolvedAt = alert.StatusResolved, over.At
+	if found, _, err := askSlack(t, channel, over); found || err != nil {
+		t.Errorf("found %t, %v before it was sent", found, err)
+	}
 	checkReceipt(t, channel.Send(t.Context(), opsChannel, over), Uncertain)
-	over.PossibleDuplicate = true
-	send(t, channel, over)
-	if messages, _ = fake.seen(); len(messages) != 2 {
+	found, line, err := askSlack(t, channel, over)
+	if err != nil || !found || line.ExternalID != receipt.ExternalID || !strings.Contains(line.Proof, "line") {
+		t.Errorf("found %t, %+v, %v; want the line, and the message that later events continue", found, line, err)
+	}
+	if messages, _ := fake.seen(); len(messages) != 2 {
 		t.Errorf("%d messages, want the message and one line: %+v", len(messages), messages)
 	}
 }
 
-func TestSlackBot_SendsOnceMoreWhatIsNotInTheHistory(t *testing.T) {
+func TestSlackBot_FindsTheMessageThatWasBegunAnew(t *testing.T) {
 	t.Parallel()
-	for name, fail := range map[string]func(string, http.ResponseWriter) bool{
-		"it never arrived": nil,
-		"the history is closed to the app": func(method string, w http.ResponseWriter) bool {
-			if method != "conversations.history" {
-				return false
-			}
-			fmt.Fprint(w, `{"ok":false,"error":"missing_scope","needed":"channels:history"}`)
-			return true
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			fake, channel := newBot(t)
-			fake.fail = fail
-			other := firedMessage()
-			other.Key = "n/of another delivery"
-			send(t, channel, other)
-			m := firedMessage()
-			m.PossibleDuplicate = true
-			send(t, channel, m)
-			messages, _ := fake.seen()
-			if len(messages) != 2 || !strings.Contains(messages[1].blocks, "may be a duplicate") {
-				t.Errorf("messages %+v, want a second one that says it may be a duplicate", messages)
-			}
-		})
+	fake, channel := newBot(t)
+	fake.lose = "chat.postMessage"
+	over := followed(firedMessage(), alert.EventResolved, Receipt{ExternalID: opsChannel + "/1600000000.000001"}, "n/resolved")
+	checkReceipt(t, channel.Send(t.Context(), opsChannel, over), Uncertain)
+	messages, _ := fake.seen()
+	found, receipt, err := askSlack(t, channel, over)
+	if err != nil || !found || len(messages) != 1 || receipt.ExternalID != opsChannel+"/"+messages[0].ts {
+		t.Errorf("found %t, %+v, %v of %+v", found, receipt, err, messages)
+	}
+}
+
+func TestSlackBot_SaysNothingIsFoundOnlyOfAHistoryThatItCouldRead(t *testing.T) {
+	t.Parallel()
+	fake, channel := newBot(t)
+	other := firedMessage()
+	other.Key = "n/of another delivery"
+	send(t, channel, other)
+	if found, _, err := askSlack(t, channel, firedMessage()); found || err != nil {
+		t.Errorf("found %t, %v of what never arrived", found, err)
+	}
+	fake.mu.Lock()
+	fake.fail = func(method string, w http.ResponseWriter) bool {
+		if method != "conversations.history" {
+			return false
+		}
+		fmt.Fprint(w, `{"ok":false,"error":"missing_scope","needed":"channels:history"}`)
+		return true
+	}
+	fake.mu.Unlock()
+	if found, _, err := askSlack(t, channel, firedMessage()); found || err == nil || !strings.Contains(err.Error(), "channels:history") {
+		t.Errorf("found %t, %v in a history that is closed to the app", found, err)
+	}
+	m := firedMessage()
+	m.PossibleDuplicate = true
+	send(t, channel, m)
+	if messages, _ := fake.seen(); len(messages) != 2 || !strings.Contains(messages[1].blocks, "may be a duplicate") {
+		t.Errorf("messages %+v, want a second one that says it may be a duplicate", messages)
 	}
 }
 

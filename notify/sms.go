@@ -11,8 +11,16 @@ import (
 	"onevault/alert"
 )
 
-// maxSMS is what Twilio takes as one text; it cuts it into segments.
-const maxSMS = 1600
+const (
+	// maxSMS is what Twilio takes as one text; it cuts it into segments.
+	maxSMS = 1600
+	// repetition marks a text that may have arrived before.
+	repetition = " (perhaps a repetition)"
+	// twilioPage is how many messages to a number are looked through for a lost one.
+	twilioPage = 100
+	// twilioSkew is how much earlier than our clock Twilio's may be.
+	twilioSkew = time.Minute
+)
 
 // smsConfig is the SMS shape: what twilioConfig has, and "messaging_service_sid" in the place of
 // "from_number".
@@ -80,6 +88,48 @@ func (s *sms) Send(ctx context.Context, recipient string, m Message) Receipt {
 	})
 }
 
+// Reconcile looks through the newest messages to the recipient. Twilio keeps no key of ours, so the text is compared:
+// it names the alert and what became of it, and says the same at every attempt, but for the mark of a repetition.
+// What Twilio could not deliver does not count. Calls cannot be found so: their list does not say what was spoken.
+func (s *sms) Reconcile(ctx context.Context, recipient string, m Message) (bool, Receipt, error) {
+	params := (&twilioapi.ListMessageParams{}).SetTo(recipient).SetPageSize(twilioPage)
+	if s.cfg.from != "" {
+		params.SetFrom(s.cfg.from)
+	}
+	ctx, o := withOutcome(ctx)
+	page, err := s.twilio.service(ctx).PageMessage(params, "", "")
+	if err != nil || page.Messages == nil {
+		verdict := s.scrub.receipt(classifyHTTP(o, err))
+		return false, Receipt{}, fmt.Errorf("Twilio's list of messages cannot be read: %s%s", verdict.Reason, verdict.Proof)
+	}
+	m.PossibleDuplicate = false
+	text, since := smsText(m, s.hearsReplies()), m.At.Add(-twilioSkew)
+	for _, sent := range page.Messages {
+		created, err := time.Parse(time.RFC1123Z, text64(sent.DateCreated))
+		if err != nil {
+			return false, Receipt{}, fmt.Errorf("Twilio's list of messages has a date_created of %q", text64(sent.DateCreated))
+		}
+		if created.Before(since) {
+			return false, Receipt{}, nil // the newest come first
+		}
+		state := text64(sent.Status)
+		if lost := state == "failed" || state == "undelivered" || state == "canceled"; !lost && sent.Body != nil && isSMS(*sent.Body, text) {
+			return true, s.scrub.receipt(Receipt{
+				Proof: "Twilio's list holds the message of the earlier attempt: " + state, ExternalID: text64(sent.Sid),
+			}), nil
+		}
+	}
+	if len(page.Messages) < twilioPage {
+		return false, Receipt{}, nil
+	}
+	return false, Receipt{}, fmt.Errorf("it is not among the newest %d messages to the number, and there are more since then", twilioPage)
+}
+
+// isSMS compares with what Twilio says that it sent: it puts words of its own before the text on a trial account.
+func isSMS(said, text string) bool {
+	return strings.HasSuffix(strings.Replace(said, repetition, "", 1), text)
+}
+
 // hearsReplies: an answer reaches us by the public URL, and only a number can be answered.
 func (s *sms) hearsReplies() bool {
 	return s.public != nil && (s.service != "" || !strings.ContainsFunc(s.cfg.from, isLetter))
@@ -101,7 +151,7 @@ func text64(s *string) string {
 func smsText(m Message, replies bool) string {
 	text := smsLine(m)
 	if m.PossibleDuplicate {
-		text += " (perhaps a repetition)"
+		text += repetition
 	}
 	if m.Note != "" {
 		text += ". " + strings.TrimSuffix(oneLine(m.Note, maxNote), ".")

@@ -18,6 +18,8 @@ import (
 const (
 	twilioDomain = "twilio.com"
 	twilioAPI    = "https://api.twilio.com"
+	// maxTwilioList caps a page of the list of messages, each with its text.
+	maxTwilioList = 1 << 20
 )
 
 // Where the public side of OneVault hears of a message: Twilio posts to these paths below the public URL.
@@ -136,7 +138,8 @@ func openTwilio(cfg Config, c twilioConfig, o Options) (*twilio, error) {
 		return nil, fmt.Errorf("auth_token: the value is not an auth token; it is 32 letters and digits, as Twilio's console shows it")
 	}
 	return &twilio{
-		account: string(account), token: token, cfg: c, key: cfg.Key, http: newHTTPClient(c.api.guard(o), o.RootCAs),
+		account: string(account), token: token, cfg: c, key: cfg.Key,
+		http:   withAnswersUpTo(maxTwilioList, newHTTPClient(c.api.guard(o), o.RootCAs)),
 		public: o.PublicURL, timeout: o.timeout(), scrub: newScrubber(token, basicAuth(string(account), token)),
 	}, nil
 }

@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -38,7 +39,11 @@ func twilioRules(t *testing.T) routers.Router {
 }
 
 func validTwilioRequest(ctx context.Context, rules routers.Router, got recorded) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://api.twilio.com"+got.Path, bytes.NewReader(got.Body))
+	method := http.MethodPost
+	if len(got.Body) == 0 {
+		method = http.MethodGet
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "https://api.twilio.com"+got.Path, bytes.NewReader(got.Body))
 	if err != nil {
 		return err
 	}
@@ -46,6 +51,14 @@ func validTwilioRequest(ctx context.Context, rules routers.Router, got recorded)
 	route, params, err := rules.FindRoute(r)
 	if err != nil {
 		return fmt.Errorf("%s: %w", got.Path, err)
+	}
+	if method == http.MethodGet {
+		for field := range r.URL.Query() {
+			if route.Operation.Parameters.GetByInAndName("query", field) == nil {
+				return fmt.Errorf("the parameter %s is not described", field)
+			}
+		}
+		return openapi3filter.ValidateRequest(ctx, twilioInput(r, route, params))
 	}
 	// The library passes over fields of a form that are not described; Twilio does as well, so a misspelt one is lost.
 	form, err := url.ParseQuery(string(got.Body))
@@ -58,7 +71,11 @@ func validTwilioRequest(ctx context.Context, rules routers.Router, got recorded)
 			return fmt.Errorf("the field %s is not described", field)
 		}
 	}
-	return openapi3filter.ValidateRequest(ctx, &openapi3filter.RequestValidationInput{
+	return openapi3filter.ValidateRequest(ctx, twilioInput(r, route, params))
+}
+
+func twilioInput(r *http.Request, route *routers.Route, params map[string]string) *openapi3filter.RequestValidationInput {
+	return &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{MultiError: true, AuthenticationFunc: func(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 			if user, password, ok := in.RequestValidationInput.Request.BasicAuth(); !ok || user != twilioSID || password != twilioAuth {
@@ -66,7 +83,7 @@ func validTwilioRequest(ctx context.Context, rules routers.Router, got recorded)
 			}
 			return nil
 		}},
-	})
+	}
 }
 
 func publicOptions(t *testing.T) Options {
@@ -375,5 +392,81 @@ func TestVoice_OnlyReadsWhereNoKeyIsHeard(t *testing.T) {
 		if h.Gather != nil || len(h.Say) != 2 || h.Say[0] != h.Say[1] {
 			t.Errorf("%s: %+v", name, h)
 		}
+	}
+}
+
+// twilioList answers as Twilio lists messages, the newest first: each is a text, a state and its age at the event.
+func twilioList(t *testing.T, m Message, list ...[3]string) string {
+	t.Helper()
+	messages := []map[string]any{}
+	for i, sent := range list {
+		age, err := time.ParseDuration(sent[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, map[string]any{
+			"sid": fmt.Sprintf("SM%032d", i), "body": sent[0], "status": sent[1], "direction": "outbound-api",
+			"date_created": m.At.Add(-age).UTC().Format(time.RFC1123Z), "date_sent": nil, "error_code": nil,
+		})
+	}
+	text, err := json.Marshal(map[string]any{"messages": messages, "page": 0, "page_size": twilioPage, "next_page_uri": nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestSMS_FindsATextWhoseAnswerWasLostInTwiliosList(t *testing.T) {
+	t.Parallel()
+	m := firedMessage()
+	text := smsText(m, false)
+	escalated := m
+	escalated.Event = alert.EventEscalated
+	other := smsText(escalated, false)
+	marked := m
+	marked.PossibleDuplicate = true
+	many := make([][3]string, twilioPage)
+	for i := range many {
+		many[i] = [3]string{other, "sent", "-1s"}
+	}
+	rules := twilioRules(t)
+	for name, c := range map[string]struct {
+		list   string
+		status int
+		found  string // its sid
+		err    string // part of it
+	}{
+		"it is there":                  {list: twilioList(t, m, [3]string{other, "sent", "-9s"}, [3]string{text, "queued", "-2s"}), found: "SM00000000000000000000000000000001"},
+		"of a trial account":           {list: twilioList(t, m, [3]string{"Sent from your Twilio trial account - " + text, "sent", "-2s"}), found: "SM00000000000000000000000000000000"},
+		"its repetition is there":      {list: twilioList(t, m, [3]string{smsText(marked, false), "delivered", "-2s"}), found: "SM00000000000000000000000000000000"},
+		"nothing is there":             {list: twilioList(t, m)},
+		"another event of the alert":   {list: twilioList(t, m, [3]string{other, "sent", "-2s"})},
+		"Twilio could not deliver it":  {list: twilioList(t, m, [3]string{text, "undelivered", "-2s"}, [3]string{text, "failed", "-2s"})},
+		"the same text an hour before": {list: twilioList(t, m, [3]string{text, "delivered", "1h"})},
+		"too many others":              {list: twilioList(t, m, many...), err: "there are more"},
+		"the list is refused":          {list: `{"code":20003,"message":"Authenticate"}`, status: 401, err: "401"},
+		"something else answers":       {list: `{"hello":"world"}`, err: "cannot be read"},
+		"no list at all":               {list: `<html>`, err: "cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := newFakeHTTP(t, false, answer(max(c.status, 200), c.list))
+			channel := mustOpen(t, config(t, TypeSMS, twilioFields(fake.URL)), testOptions(nil))
+			reconciler, ok := As[Reconciler](channel)
+			if !ok {
+				t.Fatal("nobody can be asked")
+			}
+			found, receipt, err := reconciler.Reconcile(t.Context(), channel.Recipients()[0], m)
+			if found != (c.found != "") || receipt.ExternalID != c.found || (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("found %t, %+v, %v", found, receipt, err)
+			}
+			got := fake.last(t)
+			if err := validTwilioRequest(t.Context(), rules, got); err != nil {
+				t.Errorf("%s: %v", got.Path, err)
+			}
+			if !strings.Contains(got.Path, "To=%2B4930123456") || !strings.Contains(got.Path, "From=%2B4930100000") {
+				t.Errorf("asked for %s", got.Path)
+			}
+		})
 	}
 }
