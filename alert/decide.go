@@ -63,6 +63,9 @@ type Look struct {
 	Clears bool
 	// Unreachable: the target did not answer, so that what is missing is not fine.
 	Unreachable bool
+	// Nothing: no label set of the definition has data, so that it is not this one that lacks it: an alert without
+	// labels says so.
+	Nothing bool
 }
 
 // maxGap is how far back the look before is asked for; what was found earlier counts no more.
@@ -92,7 +95,7 @@ func (c *Course) Look(l Look) Decision {
 	if !remembers || c.before.Result != l.Result {
 		c.since = l.At
 	}
-	met := l.Result == ResultTrue || l.Result == ResultNoData && c.NoData == "ALERT"
+	met := l.Result == ResultTrue || l.Result == ResultNoData && c.NoData == "ALERT" && !l.Nothing
 	delay := c.Pending
 	if l.Result == ResultNoData {
 		delay = c.NoDataAfter

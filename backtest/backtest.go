@@ -3,6 +3,7 @@
 package backtest
 
 import (
+	"slices"
 	"time"
 
 	"onevault/alert"
@@ -19,9 +20,11 @@ type Look struct {
 
 // Episode is one alert: from its first opening to its last end.
 type Episode struct {
-	Begin time.Time `json:"begin"`
-	End   time.Time `json:"end,omitzero"` // zero: it stood when the looks ended
-	Value *float64  `json:"value,omitempty"`
+	// Labels are those of a definition that alerts by labels; none: the alert is about the target.
+	Labels alert.Labels `json:"labels,omitempty"`
+	Begin  time.Time    `json:"begin"`
+	End    time.Time    `json:"end,omitzero"` // zero: it stood when the looks ended
+	Value  *float64     `json:"value,omitempty"`
 	// Stretches are the times that it stood: more than one when it fired again soon after it had cleared.
 	Stretches []Stretch `json:"stretches"`
 	// Pages are when people would have been told that it stands. See Told.
@@ -49,7 +52,8 @@ type Run struct {
 	Suppressed int       `json:"suppressed"` // firings that paged nobody, within the suppression window
 	Reopened   int       `json:"reopened"`   // firings that continued an alert
 	Flapping   int       `json:"flapping"`   // openings that were called flapping
-	Pages      int       `json:"pages"`      // see Told
+	Pages      int       `json:"pages"`      // see Told: what begins at the same moment is one message
+	Messages   int       `json:"messages"`   // the same for a channel with a message for each alert
 	Held       int       `json:"held"`       // openings of which nobody was told, because they were muted
 	// Firing is how long alerts stood, in seconds.
 	Firing int64  `json:"firing_s"`
@@ -78,17 +82,7 @@ func Follow(timing alert.Timing, looks []Look, until time.Time) Run {
 		if !l.Kept {
 			continue
 		}
-		run.Kept++
-		switch l.Result {
-		case alert.ResultNoData:
-			run.NoData++
-		case alert.ResultError:
-			run.Errors++
-			if run.Reason == "" {
-				run.Reason = l.Reason
-			}
-		case alert.ResultTrue, alert.ResultFalse:
-		}
+		run.found(l)
 		decision := course.Look(l.Look)
 		if open && !timing.AutoResolve && course.Cleared() {
 			course.Resolve()
@@ -109,13 +103,35 @@ func Follow(timing alert.Timing, looks []Look, until time.Time) Run {
 		}
 		run.Decided = append(run.Decided, Decided{l.At, l.Result, decision.Firing()})
 	}
-	for _, s := range run.Standing() {
+	run.Firing = seconds(run.Standing(), until)
+	return run
+}
+
+// found counts what a look found.
+func (r *Run) found(l Look) {
+	r.Kept++
+	switch l.Result {
+	case alert.ResultNoData:
+		r.NoData++
+	case alert.ResultError:
+		r.Errors++
+		if r.Reason == "" {
+			r.Reason = l.Reason
+		}
+	case alert.ResultTrue, alert.ResultFalse:
+	}
+}
+
+// seconds is how long spans last together, up to a moment.
+func seconds(spans []Span, until time.Time) int64 {
+	var sum int64
+	for _, s := range spans {
 		if s.To.IsZero() {
 			s.To = until
 		}
-		run.Firing += int64(s.To.Sub(s.From) / time.Second)
+		sum += int64(s.To.Sub(s.From) / time.Second)
 	}
-	return run
+	return sum
 }
 
 // open notes an opening: of a new alert, or of the last one.
@@ -179,11 +195,12 @@ func (r Run) FiringAt(at time.Time, every time.Duration) (value int, known bool)
 
 // Real is an alert that was.
 type Real struct {
-	Definition    string    `json:"definition"`
-	ShortID       string    `json:"id"`
-	TriggeredAt   time.Time `json:"triggered_at"`
-	ResolvedAt    time.Time `json:"resolved_at,omitzero"`
-	FalsePositive bool      `json:"false_positive,omitempty"`
+	Definition    string       `json:"definition"`
+	Labels        alert.Labels `json:"labels,omitempty"`
+	ShortID       string       `json:"id"`
+	TriggeredAt   time.Time    `json:"triggered_at"`
+	ResolvedAt    time.Time    `json:"resolved_at,omitzero"`
+	FalsePositive bool         `json:"false_positive,omitempty"`
 }
 
 // Caught is a real alert that would have been caught.
@@ -215,7 +232,7 @@ func Compare(run Run, present *Run, real []Real, slack time.Duration) Comparison
 	for _, r := range real {
 		at := r.match(run, slack)
 		for i, e := range run.Alerts {
-			if e.covers(r.TriggeredAt.Add(-slack), r.end(slack)) {
+			if e.is(r, slack) {
 				matched[i] = true
 			}
 		}
@@ -255,12 +272,22 @@ func (r Real) end(slack time.Duration) time.Time {
 
 // match is the first alert of a run that stood while the real one did; -1: none.
 func (r Real) match(run Run, slack time.Duration) int {
-	for i, e := range run.Alerts {
-		if e.covers(r.TriggeredAt.Add(-slack), r.end(slack)) {
-			return i
+	return slices.IndexFunc(run.Alerts, func(e Episode) bool { return e.is(r, slack) })
+}
+
+// is reports whether an alert stood while the real one did, about the same: a version that alerts by more labels, or
+// by fewer, says the same of what the labels have in common.
+func (e Episode) is(r Real, slack time.Duration) bool {
+	return e.covers(r.TriggeredAt.Add(-slack), r.end(slack)) && (within(e.Labels, r.Labels) || within(r.Labels, e.Labels))
+}
+
+func within(some, all alert.Labels) bool {
+	for name, value := range some {
+		if all[name] != value {
+			return false
 		}
 	}
-	return -1
+	return true
 }
 
 // knows reports whether the run looked when a real alert came.

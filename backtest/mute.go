@@ -3,6 +3,8 @@ package backtest
 import (
 	"slices"
 	"time"
+
+	"onevault/alert"
 )
 
 // Span is a time from From until before To; a zero To: without an end.
@@ -57,13 +59,14 @@ func Without(spans, others []Span) []Span {
 }
 
 // Told is the run with its pages: when people would have been told of each opening, while they were not told at the
-// times of muted. What was held back is told once when the mute ends, if the alert still stands; until is when the
-// looks ended, after which nothing is known.
-func (r Run) Told(muted []Span, until time.Time) Run {
-	muted = Union(muted)
-	r.Pages, r.Held, r.Alerts = 0, 0, slices.Clone(r.Alerts)
+// times that an alert was muted, which the caller knows by its labels. What was held back is told once when the mute
+// ends, if the alert still stands; until is when the looks ended, after which nothing is known.
+func (r Run) Told(mutes func(alert.Labels) []Span, until time.Time) Run {
+	moments := map[int64]bool{} // by their microseconds
+	r.Messages, r.Held, r.Alerts = 0, 0, slices.Clone(r.Alerts)
 	for i := range r.Alerts {
 		e := &r.Alerts[i]
+		muted := Union(mutes(e.Labels))
 		e.Pages = nil
 		for _, s := range e.Stretches {
 			at := s.From
@@ -75,8 +78,10 @@ func (r Run) Told(muted []Span, until time.Time) Run {
 				}
 			}
 			e.Pages = append(e.Pages, at)
+			moments[at.UnixMicro()] = true
 		}
-		r.Pages += len(e.Pages)
+		r.Messages += len(e.Pages)
 	}
+	r.Pages = len(moments)
 	return r
 }

@@ -69,7 +69,7 @@ func TestTold_WhatIsMutedIsToldOnceAtTheEndIfItStillStands(t *testing.T) {
 		{[]backtest.Span{span(19, -1)}, []int{5}, 2},
 		{[]backtest.Span{span(30, 50)}, []int{5, 20}, 1}, // nobody knows whether it stood then
 	} {
-		told := run.Told(c.muted, minute(50))
+		told := run.Told(func(alert.Labels) []backtest.Span { return c.muted }, minute(50))
 		var pages []int
 		for _, e := range told.Alerts {
 			for _, at := range e.Pages {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"onevault/alert"
 	"onevault/backtest"
 )
 
@@ -28,6 +29,8 @@ type History struct {
 	hubs   map[string]map[string]series
 	oldest map[string]time.Time
 	every  map[string]float64 // seconds between the samples of metrics that have a cadence of their own
+	// labelled are the metrics that have a series for each label set.
+	labelled map[string]bool
 }
 
 // series are the rows of one metric: the server's and a tenant's own.
@@ -43,19 +46,25 @@ func (s *Store) History(ctx context.Context) (*History, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	h := &History{tx: tx, values: map[string][]string{}, hubs: map[string]map[string]series{}, oldest: map[string]time.Time{}, every: map[string]float64{}}
+	h := &History{tx: tx, values: map[string][]string{}, hubs: map[string]map[string]series{}, oldest: map[string]time.Time{}, every: map[string]float64{}, labelled: map[string]bool{}}
 	// A month is more than one answer's time; each statement still ends.
 	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '120s'"); err != nil {
 		h.Close(ctx)
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	rows, err := tx.Query(ctx, "SELECT identifier, every_s::float8 FROM monitoring.condition_identifier WHERE metric_source = 'system_health' AND every_s IS NOT NULL")
+	rows, err := tx.Query(ctx, `
+		SELECT identifier, coalesce(every_s, 0)::float8, label_names <> '{}' FROM monitoring.condition_identifier
+		 WHERE metric_source = 'system_health' AND (every_s IS NOT NULL OR label_names <> '{}')`)
 	if err == nil {
 		var (
-			name  string
-			every float64
+			name   string
+			every  float64
+			labels bool
 		)
-		_, err = pgx.ForEachRow(rows, []any{&name, &every}, func() error { h.every[name] = every; return nil })
+		_, err = pgx.ForEachRow(rows, []any{&name, &every, &labels}, func() error {
+			h.every[name], h.labelled[name] = every, labels
+			return nil
+		})
 	}
 	if err != nil {
 		h.Close(ctx)
@@ -166,32 +175,43 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 	case "external":
 		return nil, &NoHistoryError{d.Key, "its source decides it, outside: the vault keeps nothing that it could be tried on"}
 	}
-	if len(d.AlertBy) > 0 {
-		return nil, &NoHistoryError{d.Key, "it alerts by labels (alert_by), and the looks of label sets are not repeated"}
-	}
 	names, err := h.Names(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	every := time.Duration(d.EveryMinutes) * time.Minute
-	first, count := Grid(every, in.Since, in.Until)
-	if count == 0 {
+	g := gridOf(d, in)
+	if g.count == 0 {
 		return nil, nil
 	}
-	g := grid{first: first, every: every, count: count, in: in}
+	values, reach, recorded, err := h.inputs(ctx, d, g, names, firing)
+	if err != nil {
+		return nil, err
+	}
+	looks, err := h.judge(ctx, d, g, values)
+	if err != nil {
+		return nil, err
+	}
+	return looks, h.date(ctx, d, g, reach, recorded, looks)
+}
 
-	values := map[string][]string{}
-	var (
-		reach    time.Duration
-		recorded []bool // of raw SQL: the looks at which it had been run
-	)
+// gridOf are the moments at which a definition looks at a target.
+func gridOf(d DefinitionSpec, in Subject) grid {
+	every := time.Duration(d.EveryMinutes) * time.Minute
+	first, count := Grid(every, in.Since, in.Until)
+	return grid{first: first, every: every, count: count, in: in}
+}
+
+// inputs reads the values of names at each look; reach is how far back they look at most, and recorded, of raw SQL,
+// are the looks at which it had been run.
+func (h *History) inputs(ctx context.Context, d DefinitionSpec, g grid, names []string, firing Firing) (values map[string][]string, reach time.Duration, recorded []bool, err error) {
+	values = map[string][]string{}
 	for _, name := range names {
 		switch {
 		case name == "threshold_value":
 			continue
 		case FiringKey(name) != "":
-			values[name] = make([]string, count)
-			for n := range count {
+			values[name] = make([]string, g.count)
+			for n := range g.count {
 				if v, known := firing(FiringKey(name), g.moment(n)); known {
 					values[name][n] = fmt.Sprint(v)
 				}
@@ -199,7 +219,7 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 			continue
 		case strings.Contains(name, "("):
 			var back time.Duration
-			if values[name], back, err = h.call(ctx, g, name); err == nil {
+			if values[name], back, err = h.call(ctx, g, name, nil); err == nil {
 				reach = max(reach, back)
 			}
 		case d.Source == "sql":
@@ -210,20 +230,21 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 			values[name], err = h.source(ctx, g, d.Source, time.Duration(d.LookbackMinutes)*time.Minute, name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the history of %s at %s: %w", name, in.Target, refusal(err))
+			return nil, 0, nil, fmt.Errorf("read the history of %s at %s: %w", name, g.in.Target, refusal(err))
 		}
 	}
+	return values, reach, recorded, nil
+}
+
+// date says of looks when they were, whether the target answered, and whether what they look at is kept.
+func (h *History) date(ctx context.Context, d DefinitionSpec, g grid, reach time.Duration, recorded []bool, looks []backtest.Look) error {
 	unreachable, err := h.unreachable(ctx, g)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	oldest, err := h.begins(ctx, d.Source, in.Target)
+	oldest, err := h.begins(ctx, d.Source, g.in.Target)
 	if err != nil {
-		return nil, err
-	}
-	looks, err := h.judge(ctx, d, g, values)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	for n := range looks {
 		l := &looks[n]
@@ -234,7 +255,7 @@ func (h *History) Looks(ctx context.Context, d DefinitionSpec, in Subject, firin
 			l.Kept = recorded[n] && (reach == 0 || l.Kept)
 		}
 	}
-	return looks, nil
+	return nil
 }
 
 // grid is a series of looks at one target.
@@ -259,8 +280,12 @@ func statement(name string) string {
 	return string(text)
 }
 
-// call reads what a call such as avg(x, 15m) amounted to at each look, and how far back it reaches.
-func (h *History) call(ctx context.Context, g grid, name string) ([]string, time.Duration, error) {
+// call reads what a call such as avg(x, 15m) amounted to at each look, and how far back it reaches. labels are those
+// of the series that it is about.
+func (h *History) call(ctx context.Context, g grid, name string, labels alert.Labels) ([]string, time.Duration, error) {
+	if labels == nil {
+		labels = alert.Labels{}
+	}
 	var (
 		function, metric string
 		width, ago       float64
@@ -275,15 +300,15 @@ func (h *History) call(ctx context.Context, g grid, name string) ([]string, time
 	if function == "forecast" {
 		reach = max(reach, time.Hour)
 	}
-	key := g.key("call", name)
+	key := g.key("call", name, "|", labels)
 	if values, ok := h.values[key]; ok {
 		return values, reach, nil
 	}
 	var rows pgx.Rows
 	if function == "forecast" {
-		rows, err = h.tx.Query(ctx, statement("forecast"), g.first, g.every.Seconds(), g.count, name, g.in.Target, g.in.Tenant)
+		rows, err = h.tx.Query(ctx, statement("forecast"), g.first, g.every.Seconds(), g.count, name, g.in.Target, g.in.Tenant, labels)
 	} else {
-		rows, err = h.tx.Query(ctx, statement("window"), g.first, g.every.Seconds(), g.count, metric, g.in.Target, g.in.Tenant, function, width, ago)
+		rows, err = h.tx.Query(ctx, statement("window"), g.first, g.every.Seconds(), g.count, metric, g.in.Target, g.in.Tenant, function, width, ago, labels)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -305,7 +330,7 @@ func (h *History) call(ctx context.Context, g grid, name string) ([]string, time
 
 // sample is a measurement with the looks [first, last) at which it was the newest.
 type sample struct {
-	own         bool
+	series      int // which of those that were asked for
 	at          time.Time
 	value       string // empty: it could not be measured
 	first, last int
@@ -321,7 +346,7 @@ func (h *History) samples(ctx context.Context, g grid, hks [][]byte, own []bool,
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sample, err error) {
-		err = row.Scan(&s.own, &s.at, &s.value, &s.first, &s.last)
+		err = row.Scan(&s.series, &s.at, &s.value, &s.first, &s.last)
 		return s, err
 	})
 }
@@ -567,7 +592,7 @@ func (h *History) Alerts(ctx context.Context, keys []string, in Subject) ([]back
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a backtest.Real, err error) {
 		var resolved Timestamp
-		err = row.Scan(&a.Definition, &a.ShortID, &a.TriggeredAt, &resolved, &a.FalsePositive)
+		err = row.Scan(&a.Definition, &a.ShortID, &a.TriggeredAt, &resolved, &a.FalsePositive, &a.Labels)
 		a.TriggeredAt, a.ResolvedAt = a.TriggeredAt.UTC(), resolved.Time
 		return a, err
 	})
@@ -575,6 +600,25 @@ func (h *History) Alerts(ctx context.Context, keys []string, in Subject) ([]back
 		return nil, fmt.Errorf("list the alerts of %s: %w", in.Target, err)
 	}
 	return list, nil
+}
+
+// OneByOne are the channels that want a message about each alert, by their keys.
+func (h *History) OneByOne(ctx context.Context) (map[string]bool, error) {
+	rows, err := h.tx.Query(ctx, `
+		SELECT h.notification_config_bk FROM monitoring.notification_config_s s JOIN monitoring.notification_config_h h USING (notification_config_hk)
+		 WHERE s.load_end_date IS NULL AND s.configuration -> 'one_message_per_alert' = 'true'`)
+	if err != nil {
+		return nil, fmt.Errorf("read which channels want a message about each alert: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read which channels want a message about each alert: %w", err)
+	}
+	oneByOne := map[string]bool{}
+	for _, key := range keys {
+		oneByOne[key] = true
+	}
+	return oneByOne, nil
 }
 
 // Hearers lists the keys of the channels that would hear an alert of a definition.

@@ -8,14 +8,19 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"onevault/alert"
 	"onevault/backtest"
 )
 
-// Facts are what matchers can name of an alert of a definition on a target: monitoring.alert_facts.facts.
-func (d DefinitionSpec) Facts(in Subject) json.RawMessage {
+// Facts are what matchers can name of an alert of a definition on a target, with these labels if it has any:
+// monitoring.alert_facts.facts.
+func (d DefinitionSpec) Facts(in Subject, labels alert.Labels) json.RawMessage {
+	if labels == nil {
+		labels = alert.Labels{}
+	}
 	facts := map[string]any{
 		"definition": d.Key, "target": in.Target, "severity": d.Severity, "category": d.Category, "source": d.Source,
-		"tenant": nil, "labels": map[string]string{},
+		"tenant": nil, "labels": labels,
 	}
 	if in.Tenant != nil {
 		facts["tenant"] = hex.EncodeToString(in.Tenant)

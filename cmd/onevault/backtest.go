@@ -157,6 +157,10 @@ func (a *app) backtest(ctx context.Context, args []string, target string, span v
 		return trialReport{}, err
 	}
 
+	perAlert, err := b.history.OneByOne(ctx)
+	if err != nil {
+		return trialReport{}, err
+	}
 	report := trialReport{Since: span.Since, Until: span.Until, Pages: map[string]int{}, PagesBefore: map[string]int{}, Trials: []trial{}, Skipped: []skipped{}}
 	for i, key := range keys {
 		a.progress(i, len(keys), key)
@@ -177,7 +181,7 @@ func (a *app) backtest(ctx context.Context, args []string, target string, span v
 			if err != nil {
 				return trialReport{}, err
 			}
-			report.count(t)
+			report.count(t, perAlert)
 		}
 	}
 	a.progress(len(keys), len(keys), "")
@@ -346,16 +350,30 @@ func (b *bench) run(ctx context.Context, key string, present bool, subject vault
 			return backtest.Run{}, fmt.Errorf("%s, on which %s rests: %w", other, key, err)
 		}
 	}
-	looks, err := b.history.Looks(ctx, d, subject, func(other string, at time.Time) (int, bool) {
+	run, err := b.follow(ctx, d, subject, func(other string, at time.Time) (int, bool) {
 		of, _ := b.version(other, present)
 		return rests[other].FiringAt(at, time.Duration(of.EveryMinutes)*time.Minute)
 	})
+	if err == nil {
+		b.runs[name] = run
+	}
+	return run, err
+}
+
+// follow repeats the looks of a version, and the life that its alerts would have had.
+func (b *bench) follow(ctx context.Context, d vault.DefinitionSpec, subject vault.Subject, firing vault.Firing) (backtest.Run, error) {
+	if len(d.AlertBy) > 0 {
+		whole, sets, err := b.history.LabelLooks(ctx, d, subject, firing)
+		if err != nil {
+			return backtest.Run{}, err
+		}
+		return backtest.FollowLabels(d.Timing(), whole, sets, subject.Until), nil
+	}
+	looks, err := b.history.Looks(ctx, d, subject, firing)
 	if err != nil {
 		return backtest.Run{}, err
 	}
-	run := backtest.Follow(d.Timing(), looks, subject.Until)
-	b.runs[name] = run
-	return run, nil
+	return backtest.Follow(d.Timing(), looks, subject.Until), nil
 }
 
 // version is what a key means in a run: what is proposed, else what stands.
@@ -367,21 +385,24 @@ func (b *bench) version(key string, present bool) (vault.DefinitionSpec, bool) {
 	return d, ok
 }
 
-// count adds a trial and its pages.
-func (r *trialReport) count(t trial) {
+// count adds a trial and its pages; perAlert are the channels that want a message about each alert.
+func (r *trialReport) count(t trial, perAlert map[string]bool) {
 	r.Trials = append(r.Trials, t)
-	for _, c := range t.Channels {
-		r.Pages[c] += t.Run.Pages
+	add := func(to map[string]int, channels []string, run backtest.Run) {
+		for _, c := range channels {
+			if perAlert[c] {
+				to[c] += run.Messages
+			} else {
+				to[c] += run.Pages
+			}
+		}
 	}
+	add(r.Pages, t.Channels, t.Run)
 	switch {
 	case t.Present != nil:
-		for _, c := range t.presentChannels {
-			r.PagesBefore[c] += t.Present.Pages
-		}
+		add(r.PagesBefore, t.presentChannels, *t.Present)
 	case t.Kind == trialPresent:
-		for _, c := range t.Channels {
-			r.PagesBefore[c] += t.Run.Pages
-		}
+		add(r.PagesBefore, t.Channels, t.Run)
 	}
 }
 
@@ -466,6 +487,15 @@ func trialColumns() []output.Column[trial] {
 	}
 }
 
+// about says what an alert of the trial is about.
+func (t trial) about(labels alert.Labels) string {
+	about := t.Key + " on " + t.Target
+	if len(labels) > 0 {
+		about += ", " + labels.String()
+	}
+	return about
+}
+
 func (t trial) becomes(of func(backtest.Run) string) string {
 	if t.Present == nil {
 		return of(t.Run)
@@ -536,11 +566,11 @@ func (r trialReport) sentences() []string {
 		for _, c := range t.Caught {
 			late = max(late, c.Later)
 			if t.Present != nil && c.Later != 0 {
-				detail = append(detail, fmt.Sprintf("  %s of %s (%s on %s) is still caught, %s", c.ShortID, output.Moment(c.TriggeredAt), t.Key, t.Target, sooner(c.Later)))
+				detail = append(detail, fmt.Sprintf("  %s of %s (%s) is still caught, %s", c.ShortID, output.Moment(c.TriggeredAt), t.about(c.Labels), sooner(c.Later)))
 			}
 		}
 		for _, l := range t.Lost {
-			detail = append(detail, fmt.Sprintf("  %s of %s (%s on %s) is lost", l.ShortID, output.Moment(l.TriggeredAt), t.Key, t.Target))
+			detail = append(detail, fmt.Sprintf("  %s of %s (%s) is lost", l.ShortID, output.Moment(l.TriggeredAt), t.about(l.Labels)))
 		}
 		if t.ByHand && len(t.Run.Alerts) > 0 {
 			byHand = append(byHand, t.Key)

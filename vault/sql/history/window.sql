@@ -1,8 +1,8 @@
 -- What monitoring.window_value() gives at each of a series of looks: all of them in one pass over the samples.
 -- $1: the first look; $2: seconds between looks; $3: how many; $4: metric; $5: target; $6: tenant;
--- $7: avg, min, max, stddev, delta or rate; $8: seconds of the window; $9: seconds ago that it ended.
+-- $7: avg, min, max, stddev, delta or rate; $8: seconds of the window; $9: seconds ago that it ended; $10: labels.
 WITH hub AS (
-    SELECT o, util.hash_binary(util.bk($5::text, 'HEALTH', $4::text, coalesce(left(encode(t.tenant_hk, 'hex'), 16), 'SYSTEM'))) AS hk
+    SELECT o, util.hash_binary(monitoring.health_key($5::text, t.tenant_hk, $4::text, $10::jsonb)) AS hk
       FROM unnest(ARRAY[$6::bytea, NULL]) WITH ORDINALITY AS t (tenant_hk, o)
      WHERE o = 2 OR t.tenant_hk IS NOT NULL
 ),
