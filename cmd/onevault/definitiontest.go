@@ -19,11 +19,12 @@ import (
 
 // testResult is how one test of definitions ended.
 type testResult struct {
-	Name       string     `json:"name"`
-	Definition string     `json:"definition"`
-	OK         bool       `json:"ok"`
-	Differs    []string   `json:"differs,omitempty"`
-	Timeline   []testLook `json:"timeline"`
+	Name       string       `json:"name"`
+	Definition string       `json:"definition"`
+	Labels     alert.Labels `json:"labels,omitempty"`
+	OK         bool         `json:"ok"`
+	Differs    []string     `json:"differs,omitempty"`
+	Timeline   []testLook   `json:"timeline"`
 }
 
 // testLook is one look of a test.
@@ -94,6 +95,15 @@ func (a *app) testDefinitions(ctx context.Context, name string) ([]testResult, e
 	for _, t := range tests.Tests {
 		if _, ok := known[t.Definition]; !ok {
 			problems = append(problems, definitions.Problem{Line: t.Line, Key: t.Definition, Field: "definition", Text: "there is no such definition, neither in the file nor in the vault"})
+			continue
+		}
+		if by, given := slices.Sorted(slices.Values(known[t.Definition].AlertBy)), slices.Sorted(maps.Keys(t.Labels)); !slices.Equal(by, given) {
+			problem := definitions.Problem{Line: t.Line, Key: t.Definition, Field: "labels", Text: "the definition alerts by no labels", Remedy: "leave labels out"}
+			if len(by) > 0 {
+				problem.Text = "the definition alerts by " + strings.Join(by, ", ")
+				problem.Remedy = "say what the expectations are about: labels: {" + strings.Join(by, ": ..., ") + ": ...}"
+			}
+			problems = append(problems, problem)
 		}
 	}
 	if len(problems) > 0 {
@@ -180,8 +190,8 @@ func (a *app) playTest(ctx context.Context, r *vault.Rehearsal, t definitions.Te
 		step = every
 	}
 	lasts := t.For
-	for _, values := range t.Series {
-		lasts = max(lasts, time.Duration(len(values)-1)*step)
+	for _, s := range t.Series {
+		lasts = max(lasts, time.Duration(len(s.Values)-1)*step)
 	}
 	for _, e := range t.Expect {
 		lasts = max(lasts, e.To)
@@ -200,27 +210,25 @@ func (a *app) playTest(ctx context.Context, r *vault.Rehearsal, t definitions.Te
 		direct[n] = map[string]float64{}
 	}
 	lookback := time.Duration(d.LookbackMinutes) * time.Minute
-	for _, metric := range slices.Sorted(maps.Keys(t.Series)) {
-		values := t.Series[metric]
-		series = append(series, vault.Series{Metric: metric, Step: step, Values: values})
+	for _, s := range t.Series {
+		series = append(series, vault.Series{Metric: s.Metric, Labels: s.Labels, Step: step, Values: s.Values})
 		for n := range direct {
 			// The newest value that is not older than the look-back.
 			at := time.Duration(n) * every
-			if i := min(int(at/step), len(values)-1); values[i] != nil && at-time.Duration(i)*step < lookback {
-				direct[n][metric] = *values[i]
+			if i := min(int(at/step), len(s.Values)-1); s.Values[i] != nil && at-time.Duration(i)*step < lookback {
+				direct[n][s.Metric] = *s.Values[i]
 			}
 		}
 	}
-	looks, err := r.Play(ctx, keys, begin, every, count, series, direct)
+	looks, err := r.Play(ctx, vault.Play{
+		Keys: keys, Begin: begin, Every: every, Count: count, Series: series, Direct: direct, About: t.Definition, Labels: t.Labels,
+	})
 	if err != nil {
 		return testResult{}, err
 	}
-	result := testResult{Name: t.Name, Definition: t.Definition, Timeline: []testLook{}}
+	result := testResult{Name: t.Name, Definition: t.Definition, Labels: t.Labels, Timeline: []testLook{}}
 	state := "OK"
 	for _, l := range looks {
-		if l.Key != t.Definition {
-			continue
-		}
 		state = stateAfter(state, l.Decision)
 		at := time.Duration(l.N) * every
 		result.Timeline = append(result.Timeline, testLook{After: clock(at), Result: l.Result, Value: l.Value, Decision: l.Decision, State: state, at: at})
@@ -300,6 +308,14 @@ func clock(at time.Duration) string {
 	return fmt.Sprintf("%dm", int(at/time.Minute))
 }
 
+// about is what the test is about: a definition, and which label set of it.
+func (r testResult) about() string {
+	if len(r.Labels) == 0 {
+		return r.Definition
+	}
+	return r.Definition + ", " + output.Printable(r.Labels.String())
+}
+
 // printTests writes as `go test` does: what is in order in one line, what is not with what happened.
 func (a *app) printTests(results []testResult) error {
 	p := a.printer()
@@ -309,11 +325,11 @@ func (a *app) printTests(results []testResult) error {
 	failed := 0
 	for _, r := range results {
 		if r.OK {
-			fmt.Fprintf(a.out, "%s    %s  (%s)\n", p.Paint(output.Cell{Text: "ok", Style: output.Good}), output.Printable(r.Name), r.Definition)
+			fmt.Fprintf(a.out, "%s    %s  (%s)\n", p.Paint(output.Cell{Text: "ok", Style: output.Good}), output.Printable(r.Name), r.about())
 			continue
 		}
 		failed++
-		fmt.Fprintf(a.out, "%s  %s  (%s)\n", p.Paint(output.Cell{Text: "FAIL", Style: output.Bad}), output.Printable(r.Name), r.Definition)
+		fmt.Fprintf(a.out, "%s  %s  (%s)\n", p.Paint(output.Cell{Text: "FAIL", Style: output.Bad}), output.Printable(r.Name), r.about())
 		for _, d := range r.Differs {
 			fmt.Fprintf(a.out, "      %s\n", d)
 		}
@@ -321,7 +337,7 @@ func (a *app) printTests(results []testResult) error {
 		var before testLook
 		for i, l := range r.Timeline {
 			value := output.Number(l.Value, "")
-			if i == 0 || l.Result != before.Result || l.State != before.State || l.Decision != before.Decision || value != output.Number(before.Value, "") {
+			if i == 0 || l.Result != before.Result || l.State != before.State || l.Decision != before.Decision || l.Value != nil && value != output.Number(before.Value, "") {
 				fmt.Fprintf(a.out, "      %6s  %-8s %10s  %-12s %s\n", l.After, l.Result, value, l.Decision, l.State)
 			}
 			before = l

@@ -147,3 +147,57 @@ tests:
 `
 	i.run(t, "definition", "test", "-").wants(t, exitDone, "ok    it goes on")
 }
+
+const storyOfSlots = `version: 1
+definitions:
+  - {key: TRIED_SLOT, name: Tried Slot, category: CAPACITY, severity: HIGH, condition: slot_retained_bytes > 50, alert_by: [slot],
+     pending: 5m, suppress: 0m, no_data: OK, auto_resolve: true}
+  - {key: TRIED_REST, name: Tried Rest, category: CAPACITY, severity: LOW, condition: firing("TRIED_SLOT") == 1, suppress: 0m, auto_resolve: true}
+tests:
+  - name: the slot that nobody reads pages
+    definition: TRIED_SLOT
+    labels: {slot: standby_1}
+    series:
+      slot_retained_bytes{slot=standby_1, type=physical}: 0 60x6 0 0
+      slot_retained_bytes{slot=standby_2, type=physical}: 0x9
+    expect: [{at: 5m, state: PENDING}, {from: 10m, to: 30m, state: FIRING}]
+    fires: [10m]
+    clears: [35m]
+  - name: the other does not
+    definition: TRIED_SLOT
+    labels: {slot: standby_2}
+    series: {"slot_retained_bytes{slot=standby_1, type=physical}": 60x9, 'slot_retained_bytes{slot="standby_2", type="physical"}': 0x9}
+    fires: []
+  - name: a slot that is gone is over the line no more
+    definition: TRIED_SLOT
+    labels: {slot: standby_1}
+    series: {"slot_retained_bytes{slot=standby_1, type=physical}": 60x4 _x6}
+    fires: [5m]
+    clears: [25m]
+  - name: what rests on it hears of the worst
+    definition: TRIED_REST
+    series: {"slot_retained_bytes{slot=standby_1, type=physical}": 0 60x6 0 0, "slot_retained_bytes{slot=standby_2, type=physical}": 0x9}
+    fires: [10m]
+    clears: [35m]
+`
+
+func TestDefinitionTest_TriesEachLabelSet(t *testing.T) {
+	t.Parallel()
+	i := testInvocation(t)
+	i.stdin = storyOfSlots
+	i.run(t, "definition", "test", "-").wants(t, exitDone, "ok    the slot that nobody reads pages  (TRIED_SLOT, slot=standby_1)", "ok    the other", "ok    a slot that is gone", "ok    what rests on it")
+	for _, c := range []struct{ from, to, want string }{
+		{"0 60x6 0 0", "0 40x6 0 0", "it fires at no time, expected 10m"},
+		{"    labels: {slot: standby_1}\n", "", "labels: {slot: ...}"},
+		{"labels: {slot: standby_1}", "labels: {database: shop}", "the definition alerts by slot"},
+		{"definition: TRIED_REST", "definition: TRIED_REST\n    labels: {slot: a}", "leave labels out"},
+		{"{slot=standby_1, type=physical}", "{slot=standby_1}", "the metric has the labels slot, type"},
+		{"{slot=standby_1, type=physical}", "{slot:standby_1}", "has the labels"},
+		{"slot_retained_bytes{slot=standby_1, type=physical}", "slot_retained_bytes", "the metric has the labels slot, type"},
+	} {
+		if i.stdin = strings.Replace(storyOfSlots, c.from, c.to, 1); i.stdin == storyOfSlots {
+			t.Fatal(c.from)
+		}
+		i.run(t, "definition", "test", "-").wants(t, exitError, c.want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"onevault/alert"
 	"onevault/cmd/onevault/yamlfile"
 )
 
@@ -29,12 +31,21 @@ type Test struct {
 	Line       int
 	Name       string
 	Definition string
-	Step       time.Duration // between values; 0: as often as the definition is looked at
-	Series     map[string][]*float64
-	For        time.Duration // how long to look; 0: to the end of the series and of what is expected
-	Expect     []Expectation
+	// Labels are the label set that the expectations are about, of a definition that alerts by labels.
+	Labels alert.Labels
+	Step   time.Duration // between values; 0: as often as the definition is looked at
+	Series []Series      // by their names
+	For    time.Duration // how long to look; 0: to the end of the series and of what is expected
+	Expect []Expectation
 	// Fires and Clears are all moments at which the alert opens and ends; nil: they are not tested.
 	Fires, Clears []time.Duration
+}
+
+// Series is what is measured of a metric, or of one series of a metric with labels; a gap is nil.
+type Series struct {
+	Metric string
+	Labels alert.Labels
+	Values []*float64
 }
 
 // Expectation is a state that shall hold at every look of [From, To].
@@ -55,6 +66,7 @@ type testsFile struct {
 type testFile struct {
 	Name       string            `yaml:"name"`
 	Definition string            `yaml:"definition"`
+	Labels     alert.Labels      `yaml:"labels"`
 	Step       string            `yaml:"step"`
 	For        string            `yaml:"for"`
 	Series     map[string]string `yaml:"series"`
@@ -92,7 +104,7 @@ func ParseTests(text []byte) (Tests, []Problem) {
 			problem := Problem{Line: line, Text: found[2]}
 			if name := unknownField.FindStringSubmatch(found[2]); name != nil {
 				problem.Field, problem.Text = name[1], "unknown field"
-				problem.Remedy = yamlfile.Suggest(name[1], []string{"version", "definitions", "tests", "name", "definition", "step", "for", "series", "expect", "fires", "clears", "at", "from", "to", "state"})
+				problem.Remedy = yamlfile.Suggest(name[1], []string{"version", "definitions", "tests", "name", "definition", "labels", "step", "for", "series", "expect", "fires", "clears", "at", "from", "to", "state"})
 			}
 			problems = append(problems, problem)
 		}
@@ -151,7 +163,7 @@ func linesOfTests(text []byte) []int {
 }
 
 func (f testFile) read() (Test, []Problem) {
-	t := Test{Name: f.Name, Definition: f.Definition, Series: map[string][]*float64{}}
+	t := Test{Name: f.Name, Definition: f.Definition, Labels: f.Labels}
 	var problems []Problem
 	wrong := func(field, remedy, format string, args ...any) {
 		problems = append(problems, Problem{Field: field, Text: fmt.Sprintf(format, args...), Remedy: remedy})
@@ -177,12 +189,16 @@ func (f testFile) read() (Test, []Problem) {
 	if f.For != "" {
 		t.For = moment("for", f.For)
 	}
-	for metric, text := range f.Series {
-		values, err := readSeries(text)
+	for _, name := range slices.Sorted(maps.Keys(f.Series)) {
+		metric, labels, err := readSeriesName(name)
 		if err != nil {
-			wrong("series."+metric, "write numbers, _ for no measurement, and 50x10 for ten times 50", "%v", err)
+			wrong("series."+name, `write the metric, and of one with labels all of them: "slot_retained_bytes{slot=standby_1, type=physical}"`, "%v", err)
 		}
-		t.Series[metric] = values
+		values, err := readSeries(f.Series[name])
+		if err != nil {
+			wrong("series."+name, "write numbers, _ for no measurement, and 50x10 for ten times 50", "%v", err)
+		}
+		t.Series = append(t.Series, Series{metric, labels, values})
 	}
 	for _, e := range f.Expect {
 		var x Expectation
@@ -235,6 +251,32 @@ func timeAfter(text string) (time.Duration, error) {
 	}
 	unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[parts[2]]
 	return time.Duration(n) * unit, nil
+}
+
+var (
+	seriesPattern = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*(?:\{(.*)\})?$`)
+	labelPattern  = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:"([^"]*)"|([^",{}]*?))\s*(?:,|$)`)
+)
+
+// readSeriesName reads slot_retained_bytes{slot=standby_1, type="physical"}.
+func readSeriesName(text string) (metric string, labels alert.Labels, err error) {
+	parts := seriesPattern.FindStringSubmatch(strings.TrimSpace(text))
+	if parts == nil {
+		return "", nil, errors.New("is not the name of a series")
+	}
+	labels = alert.Labels{}
+	for rest := parts[2]; strings.TrimSpace(rest) != ""; {
+		label := labelPattern.FindStringSubmatch(rest)
+		if label == nil {
+			return "", nil, fmt.Errorf("has the labels %q", parts[2])
+		}
+		if _, twice := labels[label[1]]; twice {
+			return "", nil, fmt.Errorf("names the label %s twice", label[1])
+		}
+		labels[label[1]] = label[2] + label[3]
+		rest = rest[len(label[0]):]
+	}
+	return parts[1], labels, nil
 }
 
 var valuePattern = regexp.MustCompile(`^(_|[+-]?\d+(?:\.\d+)?)(?:x(\d{1,5}))?$`)
