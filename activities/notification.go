@@ -62,6 +62,8 @@ type SendNotificationInput struct {
 	Attempt int               `json:"attempt"` // how often it was tried before
 	// RefusedSince is when a circuit first refused the message; zero: none did.
 	RefusedSince time.Time `json:"refused_since,omitzero"`
+	// NextInLine says that somebody else is to hear of it when this fails, so that it fails soon rather than late.
+	NextInLine bool `json:"next_in_line,omitempty"`
 	// Uncertain says that an earlier attempt ended without an answer, for instance with its worker.
 	Uncertain bool `json:"uncertain,omitempty"`
 	// PossibleDuplicate says that an earlier attempt may have arrived although the provider said it failed.

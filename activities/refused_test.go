@@ -46,6 +46,23 @@ func TestRefused_ARefusalIsNoAttemptAndIsGivenUpAfterAnHourWithItsReason(t *test
 	}
 }
 
+func TestRefused_SomebodyElseHearsOfItAfterTwoMinutes(t *testing.T) {
+	t.Parallel()
+	w, in := guarded(t, CircuitLimits{Failures: 2, OpenFor: 2 * time.Hour})
+	w.openCircuit(in, 2)
+	in.NextInLine, in.RefusedSince = true, time.Now().Add(-119*time.Second)
+	if out := w.send(in); out.Final || !out.Refused {
+		t.Errorf("refused for less than two minutes: %+v", out)
+	}
+	in.RefusedSince = time.Now().Add(-121 * time.Second)
+	if out := w.send(in); !out.Final || !out.Refused {
+		t.Errorf("refused for two minutes: %+v", out)
+	}
+	if got := w.reasons(); len(got) != 1 || !strings.Contains(got[0], "2m0s is as long as one waits where another can be told") {
+		t.Errorf("the ledger says %q", got)
+	}
+}
+
 func TestRefused_WhatIsTriedAndFailsUsesAttemptsUpHoweverOftenItWasRefused(t *testing.T) {
 	t.Parallel()
 	w, in := guarded(t, CircuitLimits{Failures: 5})

@@ -256,7 +256,7 @@ func (r *alertRun) send(ctx workflow.Context, d *delivery, tries tries, uncertai
 	d.message.Prior, d.message.Beside = r.group.Message(d.alerts, alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
 	err = workflow.ExecuteActivity(ctx, notifications.SendNotification, activities.SendNotificationInput{
 		Channel: d.channel.For(d.recipient), Recipient: d.recipient, Message: d.message, Event: d.event,
-		Attempt: tries.made, RefusedSince: tries.refusedSince, Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
+		Attempt: tries.made, RefusedSince: tries.refusedSince, NextInLine: r.nextInLine(d), Uncertain: uncertain, PossibleDuplicate: mayHaveArrived,
 		LedgerLater: r.recorder.late || r.recorder.unwrittenEntries > 0,
 	}).Get(ctx, &out)
 	return out, err

@@ -308,6 +308,22 @@ func (r *alertRun) onward(ctx workflow.Context, d *delivery) []*delivery {
 	}
 }
 
+// nextInLine reports whether another place is left for a delivery, and nobody told yet.
+func (r *alertRun) nextInLine(d *delivery) bool {
+	if d.last || !pages(d.message.Event) {
+		return false
+	}
+	from := d.first()
+	own, tried := place(d.channel.Key, d.recipient), r.people.attempts[d.message.Key]
+	_, _, found, settled := from.channel.Onward(from.recipient, func(p alert.Recipient) alert.Attempt {
+		if place(p.Channel, p.Address) == own {
+			return alert.AttemptFailed
+		}
+		return tried[place(p.Channel, p.Address)]
+	})
+	return found && !settled
+}
+
 // pages: the event wants somebody to act.
 func pages(event alert.Event) bool {
 	switch event {

@@ -194,6 +194,12 @@ func TestOnward_WhatOneChannelCannotDeliverGoesToTheNextPlaceAndThenToTheNextCon
 		if c.note != "" && w.sent[len(w.sent)-1].Recipient != last {
 			t.Errorf("the end was told to %s, not to %s who was told of the beginning", w.sent[len(w.sent)-1].Recipient, last)
 		}
+		for i, m := range w.sent {
+			// The owners and the end of an alert have nobody behind them; nor has the last contact.
+			if want := m.Event == "FIRED" && m.Recipient != "robin@example.com" && m.Recipient != "owner@example.com"; m.NextInLine != want {
+				t.Errorf("message %d, %s to %s, says that somebody is next in line: %t", i, m.Event, m.Recipient, m.NextInLine)
+			}
+		}
 	}
 }
 
