@@ -153,6 +153,11 @@ func TestMute_OwesNoEndThatTheAlertOutlived(t *testing.T) {
 	if at := w.sentAt("EMAIL"); len(at) != 4 || at[2] != time.Hour {
 		t.Errorf("told at %v, want the new opening at the end of the silence", at)
 	}
+	if got := w.suppressed(); !slices.ContainsFunc(got, func(why string) bool {
+		return strings.HasPrefix(why, "RESOLVED EMAIL: the alert had opened again")
+	}) {
+		t.Errorf("the ledger does not say why the end was not told: %q", got)
+	}
 }
 
 func TestMute_WhileTheVaultIsDownNothingIsMuted(t *testing.T) {
