@@ -133,33 +133,6 @@ func TestMute_ANewSilenceStopsARetryAndOwesTheMessage(t *testing.T) {
 	}
 }
 
-// People hear that the alert is open again when the silence ends, and not of the end that it outlived.
-func TestMute_OwesNoEndThatTheAlertOutlived(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, emailOnly)
-	w.silenced(90*time.Second, time.Hour)
-	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
-		if in.Event == "RESOLVED" {
-			return failed(activities.Transient, 10*time.Minute, false), nil
-		}
-		return accepted(), nil
-	}
-	w.bring(0, fired("a"))
-	w.bring(time.Minute, cleared("a"))
-	w.bring(2*time.Minute, opened("a", 1, 2*time.Minute))
-	w.bring(62*time.Minute, cleared("a"))
-	w.run()
-	w.expectEvents("EMAIL", "FIRED", "RESOLVED", "REOPENED:1", "RESOLVED:1")
-	if at := w.sentAt("EMAIL"); len(at) != 4 || at[2] != time.Hour {
-		t.Errorf("told at %v, want the new opening at the end of the silence", at)
-	}
-	if got := w.suppressed(); !slices.ContainsFunc(got, func(why string) bool {
-		return strings.HasPrefix(why, "RESOLVED EMAIL: the alert had opened again")
-	}) {
-		t.Errorf("the ledger does not say why the end was not told: %q", got)
-	}
-}
-
 func TestMute_WhileTheVaultIsDownNothingIsMuted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailOnly)
