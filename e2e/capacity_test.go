@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+
+	"onevault/workflows"
 )
 
 // measured is a resource as `onevault capacity -o json` shows it.
@@ -41,6 +43,7 @@ func TestCapacity_IsMeasuredAtOnceAndWhenItIsAskedFor(t *testing.T) {
 	}
 	w.must(t, "schedule", "trigger", "capacity")
 	awaitMoments(before + 1)
+	w.exportNewest(t, "capacity", workflows.CapacityWorkflowName)
 
 	var list []measured
 	if err := json.Unmarshal([]byte(w.must(t, "capacity", "-o", "json")), &list); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"onevault/settings"
+	"onevault/workflows"
 )
 
 // A watcher outside hears from OneVault as long as alerting works. When nobody evaluates any more it hears nothing,
@@ -34,6 +35,10 @@ func TestHeartbeat_StopsWithEvaluation(t *testing.T) {
 	if text := r.onevault(t, "doctor").text; !strings.Contains(text, "the outside watcher is told; it heard from us") {
 		t.Errorf("doctor does not say that the watcher is told:\n%s", text)
 	}
+
+	r.exportNewest(t, "heartbeat", workflows.HeartbeatWorkflowName)
+	r.exportNewest(t, "examine", workflows.ExamineWorkflowName)
+	r.exportNewest(t, "evaluate", workflows.EvaluateWorkflowName)
 
 	r.must(t, "schedule", "pause", "evaluate", "-m", "a story")
 	eventually(t, 3*time.Minute, "doctor says why the watcher is told nothing", func(context.Context) (bool, any, error) {

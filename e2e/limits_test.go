@@ -15,6 +15,7 @@ import (
 	"onevault/activities"
 	"onevault/inbox"
 	"onevault/settings"
+	"onevault/workflows"
 )
 
 var notifications = flag.Int("notifications", 0, "number of notifications over five channels, one of whose providers is dead; 0: none, see make bench-notify")
@@ -59,6 +60,7 @@ func TestRateLimit_WhatIsOverItIsToldInOneDigestThatSurvivesAKilledWorker(t *tes
 	if want := []string{"DELIVERED FIRED 1", "DELIVERED FIRED 1", "DELIVERED FIRED digest", "DELIVERED FIRED digest", "DELIVERED FIRED digest", "DELIVERED RESOLVED digest"}; !slices.Equal(got, want) {
 		t.Errorf("ledger %q", got)
 	}
+	r.exportNewest(t, "digest-killed-worker", workflows.DigestWorkflowName)
 }
 
 // awaitGathered waits until so many messages were brought to the digest of a recipient, and the alerts' workflows know it.

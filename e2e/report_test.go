@@ -144,6 +144,22 @@ func (w *world) newestReport(t *testing.T) endedReport {
 	return ended
 }
 
+// exportNewest is exportRun for the newest run of a type that has ended well, which it waits for.
+func (w *world) exportNewest(t *testing.T, name, workflowType string) {
+	t.Helper()
+	eventually(t, patience, "a run of "+workflowType+" has ended well", func(ctx context.Context) (bool, any, error) {
+		found, err := w.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "WorkflowType = '" + workflowType + "' AND ExecutionStatus = 'Completed'",
+		})
+		if err != nil || len(found.GetExecutions()) == 0 {
+			return false, nil, err
+		}
+		newest := found.GetExecutions()[0].GetExecution()
+		w.exportRun(t, name, newest.GetWorkflowId(), newest.GetRunId())
+		return true, nil, nil
+	})
+}
+
 // exportRun writes the history of a workflow as a fixture of the replay test; run may be empty for the newest run.
 func (w *world) exportRun(t *testing.T, name, id, run string) {
 	t.Helper()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"onevault/workflows"
 )
 
 // awaitSuppressed waits until the ledger says of each of three recipients why it was not told that a definition
@@ -87,6 +89,8 @@ func TestSilence_HasAnEndAndAReasonAPreviewAndTellsOnceWhenItEnds(t *testing.T) 
 	s.awaitTold("RESOLVED", 3)
 	s.mustReceive(opened.ID, "FIRED", "RESOLVED")
 	s.exportHistory("silenced")
+	w.awaitEnd(t, workflows.SilenceWorkflowID(added.ID))
+	w.exportRun(t, "silence-ended", workflows.SilenceWorkflowID(added.ID), "")
 }
 
 func TestSilence_EndsByItselfAndWhoWasNotToldHearsNothingOfTheEnd(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onevault/inbox"
+	"onevault/workflows"
 )
 
 // tellEachGroup has a world tell of each group of alerts by itself, however many fire at once: for stories that are
@@ -148,6 +149,7 @@ func TestStorm_FifteenDefinitionsOnOneTargetAreOneMessagePerChannel(t *testing.T
 	if n := s.storms(); n != "1 over" {
 		t.Errorf("the vault holds the storms %s", n)
 	}
+	r.exportNewest(t, "storm", workflows.StormWorkflowName)
 }
 
 // storms says how many storms there were, and how they stand.

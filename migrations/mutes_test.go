@@ -233,6 +233,13 @@ func TestInhibition_ATargetThatIsDownSpeaksForItsAlerts(t *testing.T) {
 	if got := muted(t, db, here, nil); got != "INHIBITION TARGET_DOWN "+short+": TARGET_UNREACHABLE on pg-1 says it already" {
 		t.Errorf("muted by %q", got)
 	}
+	count := func() {
+		t.Helper()
+		exec(t, db, `SELECT monitoring.record_alert_changes(jsonb_build_array(jsonb_build_object('alert_key', $1::text, 'change', 'NOTIFIED', 'at', clock_timestamp(), 'count', 1)))`, down)
+	}
+	if count(); news(t, db) != "" {
+		t.Error("a message about the source was counted, and workflows are asked to look again")
+	}
 	backup := fireOn(t, db, "BACKUP_FAILURE_ALERT", "pg-1", "CRITICAL")
 	for name, key := range map[string]string{"on another target": elsewhere, "the source itself": down, "read in the vault": backup} {
 		if got := muted(t, db, key, nil); got != "" {
@@ -249,6 +256,9 @@ func TestInhibition_ATargetThatIsDownSpeaksForItsAlerts(t *testing.T) {
 	exec(t, db, "SELECT monitoring.change_alert_state(util.hash_binary($1), 'RESOLVED', now(), 'condition cleared', 'evaluator', NULL, NULL)", down)
 	if got := news(t, db); got != "MUTES A" {
 		t.Errorf("when the target was back, told %q", got)
+	}
+	if count(); news(t, db) != "" {
+		t.Error("a message about the end of the source was counted, and workflows are asked to look again")
 	}
 	if got := muted(t, db, here, nil); got != "" {
 		t.Errorf("its source has ended, and it is muted by %q", got)

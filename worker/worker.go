@@ -219,20 +219,9 @@ func (p *parts) register() (sdkworker.Worker, error) {
 		// How long a task waits for the worker that knows its workflow: a killed one costs no more than this.
 		StickyScheduleToStartTimeout: 3 * time.Second,
 	})
-	w.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Capacity, workflow.RegisterOptions{Name: workflows.CapacityWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Compliance, workflow.RegisterOptions{Name: workflows.ComplianceWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Digest, workflow.RegisterOptions{Name: workflows.DigestWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Evaluate, workflow.RegisterOptions{Name: workflows.EvaluateWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Examine, workflow.RegisterOptions{Name: workflows.ExamineWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Heartbeat, workflow.RegisterOptions{Name: workflows.HeartbeatWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Storm, workflow.RegisterOptions{Name: workflows.StormWorkflowName})
-	w.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
+	for _, t := range workflows.Types() {
+		w.RegisterWorkflowWithOptions(t.Workflow, workflow.RegisterOptions{Name: t.Name})
+	}
 	collection := &activities.Collection{Vault: p.store, Targets: map[string]*collect.Target{localTarget: p.target}, Registry: p.registry, ControlsDir: p.config.ControlsDir}
 	for _, group := range []any{
 		p.alerts,

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -38,6 +39,11 @@ func (d *delivery) isDue(t *alert.Tracked) bool {
 	case alert.EventFired, alert.EventEscalated, alert.EventReopened, alert.EventFlapping, alert.EventUnanswered, alert.EventTest, alert.EventSilenceEnding, alert.EventDigest:
 	}
 	return t.Pages()
+}
+
+// asksToAct: the message wants somebody to do something, rather than to know that something was done.
+func (d *delivery) asksToAct() bool {
+	return d.message.Event != alert.EventResolved && d.message.Event != alert.EventAcknowledged
 }
 
 func (d *delivery) concerns(alerts []*alert.Tracked) bool {
@@ -188,8 +194,9 @@ func (r *alertRun) bringAbout(ctx workflow.Context, d *delivery) []*alert.Tracke
 func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 	uncertain, mayHaveArrived := false, false
 	var (
-		last  activities.SendNotificationOutput
-		tries tries
+		last   activities.SendNotificationOutput
+		tries  tries
+		deaths int
 	)
 	for {
 		if d.moot() {
@@ -202,9 +209,10 @@ func (r *alertRun) attempts(ctx workflow.Context, d *delivery) (accepted bool) {
 			return false
 		}
 		if err != nil {
-			// The worker died in the attempt. Once more, flagged; a second death leaves it uncertain.
+			// The worker died in the attempt. Once more, flagged; what was uncertain already is left so.
+			deaths++
 			if uncertain {
-				r.giveUp(ctx, d, tries.made, err)
+				r.giveUp(ctx, d, tries.made, deaths, err)
 				return false
 			}
 			uncertain = true
@@ -302,15 +310,16 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, meanwhile+" before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
 
-// giveUp closes the ledger of a delivery whose outcome nobody knows: not silently, and not as delivered.
-func (r *alertRun) giveUp(ctx workflow.Context, d *delivery, attempt int, err error) {
+// giveUp closes the ledger of a delivery whose outcome nobody knows, after so many workers died in it: not silently,
+// and not as delivered.
+func (r *alertRun) giveUp(ctx workflow.Context, d *delivery, attempt, deaths int, err error) {
 	r.group.Failed++
 	for _, t := range d.alerts {
 		t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient}) // perhaps it was told
 	}
 	receipt := activities.Receipt{Class: activities.Uncertain}
 	d.ended(d.alerts, activities.Receipt{Class: activities.Uncertain, Reason: "the worker ended during the attempts"})
-	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", receipt, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))...)
+	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", receipt, died(deaths, "message", err))...)
 }
 
 func (r *alertRun) ledgerOf(ctx workflow.Context, d *delivery, attempt int, status string, receipt activities.Receipt, reason string) []activities.LedgerEntry {
@@ -323,6 +332,18 @@ func (r *alertRun) ledgerOf(ctx workflow.Context, d *delivery, attempt int, stat
 		})
 	}
 	return entries
+}
+
+// died says how often a worker ended while it sent a message or digest, and that nobody knows what became of it.
+func died(times int, what string, err error) string {
+	often := fmt.Sprintf("%d times", times)
+	switch times {
+	case 1:
+		often = "once"
+	case 2:
+		often = "twice"
+	}
+	return fmt.Sprintf("the worker ended %s during the attempt; the %s may have arrived: %s", often, what, cause(err))
 }
 
 func cause(err error) string {

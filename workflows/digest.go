@@ -137,6 +137,7 @@ func (d *digestRun) attempts(ctx workflow.Context, in activities.SendDigestInput
 	var (
 		notifications *activities.Notifications
 		tries         tries
+		deaths        int
 	)
 	send := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: time.Minute, HeartbeatTimeout: 5 * time.Second,
@@ -145,12 +146,15 @@ func (d *digestRun) attempts(ctx workflow.Context, in activities.SendDigestInput
 	for {
 		var out activities.SendNotificationOutput
 		err := workflow.ExecuteActivity(send, notifications.SendDigest, in).Get(ctx, &out)
+		if err != nil {
+			deaths++
+		}
 		switch {
 		case temporal.IsCanceledError(err):
 			return out, err
-		case err != nil && in.Uncertain: // a second worker died: it may have arrived
+		case err != nil && in.Uncertain: // another worker died, or the answer before was uncertain: it may have arrived
 			out = activities.SendNotificationOutput{Final: true, Receipt: activities.Receipt{Class: activities.Uncertain}}
-			d.recorder.ledger(unknownOf(ctx, in, "the worker ended twice during the attempt; the digest may have arrived: "+cause(err))...)
+			d.recorder.ledger(unknownOf(ctx, in, died(deaths, "digest", err))...)
 			return out, nil
 		case err != nil:
 			in.Uncertain = true

@@ -15,6 +15,10 @@ import (
 // that goes on as it began, and heeds no mute.
 const changeMutes = "mutes"
 
+// changeOwedAsk is the change by which only a message that asks people to act is owed when a mute stops it. A
+// workflow that owed another one before goes on as it began.
+const changeOwedAsk = "owed-ask"
+
 // recheckInhibited is how often an alert that another one speaks for asks again, should the news of that one's
 // end be lost.
 const recheckInhibited = 15 * time.Minute
@@ -177,20 +181,31 @@ func (r *alertRun) holdBack(ctx workflow.Context, event alert.Event, ledgerEvent
 	return told
 }
 
+// owes: the message would be told once the mute of one of its alerts ends. News of an end or an acknowledgement that
+// an alert outlived are owed to nobody: they would be wrong by then, and stand in the place of what is true.
+func (r *alertRun) owes(ctx workflow.Context, d *delivery, t *alert.Tracked) bool {
+	if !t.Asks() || t.Mute == nil {
+		return false
+	}
+	return d.asksToAct() || workflow.GetVersion(ctx, changeOwedAsk, workflow.DefaultVersion, 1) == workflow.DefaultVersion
+}
+
 // withdrawMuted closes the ledger of a message that a mute stopped between two attempts, and owes it. False: it is
 // no mute that stopped it, or it may have arrived.
 func (r *alertRun) withdrawMuted(ctx workflow.Context, d *delivery, attempt int, uncertain bool) bool {
-	if uncertain || !slices.ContainsFunc(d.alerts, func(t *alert.Tracked) bool { return t.Asks() && t.Mute != nil }) {
+	if uncertain {
 		return false
 	}
+	owed := false
 	for _, t := range d.alerts {
-		if t.Mute == nil || !t.Asks() {
+		if !r.owes(ctx, d, t) {
 			continue
 		}
+		owed = true
 		t.Owe(d.message.Event, d.event)
 		entries := r.ledgerOf(ctx, &delivery{channel: d.channel, recipient: d.recipient, event: d.event, message: d.message, alerts: []*alert.Tracked{t}},
 			attempt, "SUPPRESSED", activities.Receipt{Class: activities.NotSent}, t.Mute.Reason())
 		r.recorder.ledger(entries...)
 	}
-	return true
+	return owed
 }

@@ -24,6 +24,32 @@ const (
 	SecurityWorkflowName   = "Security"
 )
 
+// Type is a type of workflow: what runs under a name.
+type Type struct {
+	Name     string
+	Workflow any
+}
+
+// Types are all that a worker runs.
+func Types() []Type {
+	return []Type{
+		{AlertWorkflowName, Alert},
+		{CapacityWorkflowName, Capacity},
+		{CollectWorkflowName, Collect},
+		{ComplianceWorkflowName, Compliance},
+		{DigestWorkflowName, Digest},
+		{EvaluateWorkflowName, Evaluate},
+		{ExamineWorkflowName, Examine},
+		{HeartbeatWorkflowName, Heartbeat},
+		{IncidentWorkflowName, Incident},
+		{ReportWorkflowName, Report},
+		{RetainWorkflowName, Retain},
+		{SecurityWorkflowName, Security},
+		{SilenceWorkflowName, Silence},
+		{StormWorkflowName, Storm},
+	}
+}
+
 // AlertWorkflowID is the id of the workflow that carries the alerts of a definition on a target: the
 // mutex by which a second firing cannot start a second one.
 func AlertWorkflowID(target, definition, tenant string) string {

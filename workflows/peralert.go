@@ -65,7 +65,7 @@ func (r *alertRun) attemptsEach(ctx workflow.Context, d *delivery) (accepted []*
 			// once more, as for a single message.
 			if deaths++; deaths > maxDeaths || deaths > 1 && in.LedgerLater {
 				for _, t := range left {
-					r.giveUp(ctx, d.one(t), in.Attempts[t.Key], err)
+					r.giveUp(ctx, d.one(t), in.Attempts[t.Key], deaths, err)
 				}
 				return accepted
 			}
@@ -132,7 +132,7 @@ func (d *delivery) one(t *alert.Tracked) *delivery {
 // that a mute stopped. unproven: an attempt ended without an answer, and the ledger knows what it told of.
 func (r *alertRun) withdrawEach(ctx workflow.Context, d *delivery, alerts []*alert.Tracked, attempts map[string]int, tried map[string]bool, last activities.Receipt, unproven bool) {
 	for _, t := range alerts {
-		if unproven && t.Asks() && t.Mute != nil {
+		if unproven && r.owes(ctx, d, t) {
 			t.Owe(d.message.Event, d.event) // whom the ledger holds as told is not told again
 			continue
 		}

@@ -263,3 +263,22 @@ func TestAlert_OneByOneWhatADeadWorkerMayHaveToldIsNotForgotten(t *testing.T) {
 		t.Errorf("the ledger says %+v, want that of the acknowledged one nobody knows", w.ledger)
 	}
 }
+
+func TestAlert_OneByOneTheLedgerSaysHowOftenTheWorkerEnded(t *testing.T) {
+	t.Parallel()
+	w := newEachWorld(t)
+	w.on = func(_ int, in activities.SendEachInput) (activities.SendEachOutput, error) {
+		if in.Event == "FIRED" {
+			return activities.SendEachOutput{}, errors.New("the worker died")
+		}
+		return activities.SendEachOutput{Delivered: keysOf(in)}, nil
+	}
+	w.storm(2, 10*time.Minute)
+	w.run()
+	if n := len(w.sizes("FIRED")); n != 6 {
+		t.Fatalf("%d attempts", n)
+	}
+	if len(w.ledger) == 0 || !strings.Contains(w.ledger[0].Reason, "the worker ended 6 times") {
+		t.Errorf("the ledger says %+v", w.ledger)
+	}
+}

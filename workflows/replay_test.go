@@ -26,19 +26,52 @@ func TestCommittedHistories_Replay(t *testing.T) {
 	for _, path := range fixtures(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			replayer := worker.NewWorkflowReplayer()
-			replayer.RegisterWorkflowWithOptions(workflows.Alert, workflow.RegisterOptions{Name: workflows.AlertWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Collect, workflow.RegisterOptions{Name: workflows.CollectWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Security, workflow.RegisterOptions{Name: workflows.SecurityWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Report, workflow.RegisterOptions{Name: workflows.ReportWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Retain, workflow.RegisterOptions{Name: workflows.RetainWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Incident, workflow.RegisterOptions{Name: workflows.IncidentWorkflowName})
-			replayer.RegisterWorkflowWithOptions(workflows.Silence, workflow.RegisterOptions{Name: workflows.SilenceWorkflowName})
+			replayer := newReplayer(t)
+			for _, registered := range workflows.Types() {
+				replayer.RegisterWorkflowWithOptions(registered.Workflow, workflow.RegisterOptions{Name: registered.Name})
+			}
 			quiet := tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(quiet, path); err != nil {
 				t.Errorf("running workflows would be stuck after this change: %v", err)
 			}
 		})
+	}
+}
+
+// newReplayer reads payloads as the worker does, packed ones too.
+func newReplayer(t *testing.T) worker.WorkflowReplayer {
+	t.Helper()
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: workflows.DataConverter()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return replayer
+}
+
+func TestCommittedHistories_AreThereForEachType(t *testing.T) {
+	t.Parallel()
+	recorded := map[string]bool{}
+	for _, path := range fixtures(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var history struct {
+			Events []struct {
+				Started struct {
+					Type struct{ Name string } `json:"workflowType"`
+				} `json:"workflowExecutionStartedEventAttributes"`
+			}
+		}
+		if err := json.Unmarshal(text, &history); err != nil || len(history.Events) == 0 {
+			t.Fatalf("%s: %d events, %v", path, len(history.Events), err)
+		}
+		recorded[history.Events[0].Started.Type.Name] = true
+	}
+	for _, registered := range workflows.Types() {
+		if !recorded[registered.Name] {
+			t.Errorf("no history of a %s is recorded: go test ./e2e -export CASE makes one", registered.Name)
+		}
 	}
 }
 

@@ -248,18 +248,22 @@ func (d *stormDelivery) attempts(ctx workflow.Context) activities.Class {
 		last                      activities.SendNotificationOutput
 		uncertain, mayHaveArrived bool
 		tries                     tries
+		deaths                    int
 	)
 	for {
 		if !d.state.IsDue(d.StormMessage) {
 			return d.withdraw(ctx, tries.made, last.Receipt, uncertain)
 		}
 		out, err := d.send(ctx, tries, uncertain, mayHaveArrived)
+		if err != nil {
+			deaths++
+		}
 		switch {
 		case temporal.IsCanceledError(err):
 			return d.withdraw(ctx, tries.made, last.Receipt, uncertain)
 		case err != nil && uncertain:
 			d.state.Told(d.StormMessage) // perhaps it was told
-			d.ledger(ctx, tries.made, "FAILED", activities.Receipt{Class: activities.Uncertain}, "the worker ended twice during the attempt; the message may have arrived: "+cause(err))
+			d.ledger(ctx, tries.made, "FAILED", activities.Receipt{Class: activities.Uncertain}, died(deaths, "message", err))
 			return activities.Uncertain
 		case err != nil: // the worker died in the attempt: once more, flagged
 			uncertain = true
