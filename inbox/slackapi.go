@@ -26,6 +26,15 @@ type SlackApp struct {
 	RequestURL    string // where what is pressed is sent; empty: nothing can be pressed
 }
 
+// SlackAlerts is the channel that is there from the beginning, and can be called by its id.
+const SlackAlerts = "#alerts"
+
+// SlackChannelID is what the inbox calls the channel of a name, which begins with #.
+func SlackChannelID(name string) string {
+	sum := sha256.Sum256([]byte(strings.TrimPrefix(name, "#")))
+	return "C" + base32.StdEncoding.EncodeToString(sum[:])[:10]
+}
+
 // slackBurst is how many messages Slack takes into a channel beyond one a second.
 const slackBurst = 2
 
@@ -50,7 +59,7 @@ type slackPost struct {
 }
 
 func newSlackWorkspace(app SlackApp) *slackWorkspace {
-	return &slackWorkspace{app: app, channels: map[string]string{}, limits: map[string]*rate.Limiter{}, tickets: map[string]string{}}
+	return &slackWorkspace{app: app, channels: map[string]string{SlackAlerts: SlackChannelID(SlackAlerts)}, limits: map[string]*rate.Limiter{}, tickets: map[string]string{}}
 }
 
 // SetSlackApp replaces the app: a worker that listens later than the inbox is known later.
@@ -195,8 +204,7 @@ func (ws *slackWorkspace) admits(channel string) bool {
 // find is the id of a channel. One that is called by its name exists from then on; an id must exist.
 func (ws *slackWorkspace) find(channel string) (id string) {
 	if name, ok := strings.CutPrefix(channel, "#"); ok && name != "" {
-		sum := sha256.Sum256([]byte(name))
-		id = "C" + base32.StdEncoding.EncodeToString(sum[:])[:10]
+		id = SlackChannelID(channel)
 		ws.channels[channel] = id
 		return id
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 
+	"onevault/inbox"
 	"onevault/vault"
 )
 
@@ -82,9 +83,8 @@ func developmentChannels(smtpAddr, inboxURL string) ([]vault.Channel, error) {
 	})
 	slack, err2 := channel("DEV_SLACK", "Development inbox, Slack", "SLACK", map[string]any{
 		"bot_token_env": slackTokenVariable,
-		"channel":       "#alerts",
+		"channel":       inbox.SlackChannelID(inbox.SlackAlerts),
 		"api_base_url":  inboxURL + "/slack/api/",
-		"username":      "OneVault",
 	})
 	webhook, err3 := channel("DEV_WEBHOOK", "Development inbox, webhook", "WEBHOOK", map[string]any{
 		"url":        inboxURL + "/webhook/onevault",
