@@ -328,3 +328,53 @@ func TestLabels_WindowsAreOfEachSeries(t *testing.T) {
 	}
 	wantExplained(t, db)
 }
+
+func TestLabels_OfThousandsEachIsDecidedAboutForItself(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	const sets = 2000
+	bySlot(t, db, nil)
+	at := noon()
+	// All but every tenth go over the line, and then all but the first fall below it.
+	all := sizes{}
+	for i := range sets {
+		all[fmt.Sprintf("slot_%04d", i)] = min(i%10, 1) * 9
+	}
+	slots(t, db, at, all)
+	lookAtSets(t, db, at)
+	standing := func() string {
+		return strings.Join(values[string](t, db, `
+			SELECT s.alert_status || ' ' || count(*)
+			  FROM monitoring.alert_instance_s s WHERE s.load_end_date IS NULL GROUP BY s.alert_status ORDER BY s.alert_status`), ", ")
+	}
+	if got := standing(); got != "OPEN 1800" {
+		t.Fatalf("after the opening: %s, want OPEN 1800", got)
+	}
+	acknowledge := func(slot string) {
+		exec(t, db, `
+			SELECT monitoring.acknowledge_alert(h.alert_instance_hk, 'dana', 'mine')
+			  FROM monitoring.alert_instance_h h WHERE h.labels ->> 'slot' = $1`, slot)
+	}
+	acknowledge("slot_0001")
+	acknowledge("slot_0002")
+	for slot := range all {
+		all[slot] = 0
+	}
+	all["slot_0001"], all["slot_0003"], all["slot_0010"] = 9, 9, 9
+	slots(t, db, at.Add(minutes(1)), all)
+	lookAtSets(t, db, at.Add(minutes(1)))
+	if got, want := standing(), "ACKNOWLEDGED 1, OPEN 2, RESOLVED 1798"; got != want {
+		t.Errorf("after the clearing: %s, want %s", got, want)
+	}
+	active := strings.Join(values[string](t, db, `
+		SELECT h.labels ->> 'slot' || ' ' || s.alert_status
+		  FROM monitoring.alert_instance_h h JOIN monitoring.alert_instance_s s USING (alert_instance_hk)
+		 WHERE s.load_end_date IS NULL AND s.alert_status <> 'RESOLVED' ORDER BY 1`), ", ")
+	if want := "slot_0001 ACKNOWLEDGED, slot_0003 OPEN, slot_0010 OPEN"; active != want {
+		t.Errorf("active are %s, want %s", active, want)
+	}
+	told := values[string](t, db, "SELECT kind || ' ' || count(*) FROM monitoring.outbox WHERE kind IN ('FIRED', 'RESOLVED') GROUP BY kind ORDER BY kind")
+	if want := []string{"FIRED 1801", "RESOLVED 1798"}; !slices.Equal(told, want) {
+		t.Errorf("told: %v, want %v", told, want)
+	}
+}

@@ -222,16 +222,24 @@ BEGIN
     WHEN 'system_health' THEN
         -- The newest sample decides, even when it is UNKNOWN: an older value would hide that it is missing. So
         -- would a value of a target that has not answered since.
+        WITH recent AS MATERIALIZED (
+            -- First the few that are no series, then whose they are: a target may have thousands of series, and the
+            -- planner would go through all samples for each of them.
+            SELECT s.health_metric_hk, s.metric_name, s.metric_value, s.measurement_timestamp, s.load_date
+              FROM monitoring.system_health_metric_s s
+             WHERE s.load_end_date IS NULL
+               AND s.labels = '{}'  -- a metric's value, and not one of its series
+               AND s.measurement_timestamp > p_at - p_lookback
+               AND s.measurement_timestamp <= p_at
+               AND (v_unreachable IS NULL OR s.measurement_timestamp >= v_unreachable)
+        )
         SELECT jsonb_object_agg(latest.metric_name, latest.metric_value) INTO v_inputs
           FROM (SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_value
-                  FROM monitoring.system_health_metric_s s
-                  JOIN monitoring.system_health_metric_h h USING (health_metric_hk)
-                 WHERE s.load_end_date IS NULL
-                   AND s.labels = '{}'  -- a metric's value, and not one of its series
-                   AND s.measurement_timestamp > p_at - p_lookback
-                   AND s.measurement_timestamp <= p_at
-                   AND (v_unreachable IS NULL OR s.measurement_timestamp >= v_unreachable)
-                   AND h.target_name = p_target
+                  FROM recent s
+                 CROSS JOIN LATERAL (
+                           -- OFFSET: each is looked up by its key.
+                           SELECT k.* FROM monitoring.system_health_metric_h k WHERE k.health_metric_hk = s.health_metric_hk OFFSET 0) AS h
+                 WHERE h.target_name = p_target
                    AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
                  -- A tenant's own measurement, where there is one, goes before the server's.
                  ORDER BY s.metric_name, h.tenant_hk IS NULL, s.measurement_timestamp DESC, s.load_date DESC) AS latest;

@@ -281,14 +281,17 @@ COMMENT ON FUNCTION monitoring.change_alert_state(bytea, text, timestamptz, text
     'Changes the status of an alert if the transition is legal; otherwise changed is false and the message says who was first. p_details: until (ACKNOWLEDGED: when it ends by itself), expired (OPEN: only if that time has come), false_positive (RESOLVED).';
 
 CREATE OR REPLACE FUNCTION monitoring.tell_workflow(p_kind text, p_alert_instance_hk bytea, p_payload jsonb) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
+BEGIN
+    -- plpgsql plans this once in a session: thousands of alerts may end in one evaluation.
     INSERT INTO monitoring.outbox (kind, target_name, alert_instance_hk, payload)
     SELECT p_kind, h.target_name, h.alert_instance_hk, jsonb_strip_nulls(p_payload)
       FROM monitoring.alert_instance_h h
      WHERE h.alert_instance_hk = p_alert_instance_hk;
-    SELECT pg_notify('onevault_outbox', '');
-    $$;
+    PERFORM pg_notify('onevault_outbox', '');
+END
+$$;
 COMMENT ON FUNCTION monitoring.tell_workflow(text, bytea, jsonb) IS
     'Puts a fact about an alert into the outbox and wakes the relay; takes effect with the transaction.';
 
