@@ -26,6 +26,7 @@ type Message struct {
 	ID         string    `json:"id"`  // unique over restarts as well
 	Channel    string    `json:"channel"`
 	ReceivedAt time.Time `json:"received_at"`
+	EditedAt   time.Time `json:"edited_at,omitzero"` // when it last became another; zero: it is as it came
 
 	From    string `json:"from,omitempty"`    // e-mail: From header; Slack: user name; SMS and call: number; otherwise User-Agent
 	To      string `json:"to,omitempty"`      // e-mail: envelope recipients; Slack: #channel or path; SMS and call: number; webhook: path

@@ -60,7 +60,7 @@ func TestSlackAPI_EditsInPlaceAndKeepsTheThread(t *testing.T) {
 		t.Fatalf("%d messages, want the message and its reply: %+v", len(kept), kept)
 	}
 	reply, root := kept[0], kept[1] // the edited one is the newest
-	if root.TS != first.TS || root.Edits != 1 || root.Severity != "RESOLVED" || len(root.Actions) != 0 || root.Key != "n-1" || root.To != "#alerts" {
+	if root.TS != first.TS || root.Edits != 1 || root.EditedAt.Before(root.ReceivedAt) || root.Severity != "RESOLVED" || len(root.Actions) != 0 || root.Key != "n-1" || root.To != "#alerts" {
 		t.Errorf("the message is %+v, want it edited once, over, and without buttons", root)
 	}
 	if reply.Thread != root.ID || reply.Copy != 1 {

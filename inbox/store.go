@@ -76,7 +76,7 @@ func (s *store) change(id string, rewrite func(*Message)) bool {
 	s.bytes -= m.size()
 	rewrite(&m)
 	s.seq++
-	m.Seq, m.Edits = s.seq, m.Edits+1
+	m.Seq, m.Edits, m.EditedAt = s.seq, m.Edits+1, time.Now().UTC()
 	s.messages = append(slices.Delete(slices.Clone(s.messages), i, i+1), m)
 	s.bytes += m.size()
 	s.evict()

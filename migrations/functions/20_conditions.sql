@@ -222,25 +222,25 @@ BEGIN
     WHEN 'system_health' THEN
         -- The newest sample decides, even when it is UNKNOWN: an older value would hide that it is missing. So
         -- would a value of a target that has not answered since.
-        WITH recent AS MATERIALIZED (
-            -- First the few that are no series, then whose they are: a target may have thousands of series, and the
-            -- planner would go through all samples for each of them.
-            SELECT s.health_metric_hk, s.metric_name, s.metric_value, s.measurement_timestamp, s.load_date
-              FROM monitoring.system_health_metric_s s
-             WHERE s.load_end_date IS NULL
-               AND s.labels = '{}'  -- a metric's value, and not one of its series
-               AND s.measurement_timestamp > p_at - p_lookback
-               AND s.measurement_timestamp <= p_at
-               AND (v_unreachable IS NULL OR s.measurement_timestamp >= v_unreachable)
-        )
         SELECT jsonb_object_agg(latest.metric_name, latest.metric_value) INTO v_inputs
           FROM (SELECT DISTINCT ON (s.metric_name) s.metric_name, s.metric_value
-                  FROM recent s
+                  FROM monitoring.system_health_metric_h h
                  CROSS JOIN LATERAL (
-                           -- OFFSET: each is looked up by its key.
-                           SELECT k.* FROM monitoring.system_health_metric_h k WHERE k.health_metric_hk = s.health_metric_hk OFFSET 0) AS h
+                           SELECT x.metric_name, x.metric_value, x.measurement_timestamp, x.load_date
+                             FROM monitoring.system_health_metric_s x
+                            WHERE x.health_metric_hk = h.health_metric_hk
+                              -- Said so that only the key serves it, and no index over time: see label_series().
+                              AND coalesce(x.load_end_date, 'infinity') = 'infinity'
+                              AND x.labels = '{}'  -- a metric's value, and not one of its series
+                              AND x.measurement_timestamp > p_at - p_lookback
+                              AND x.measurement_timestamp <= p_at
+                              AND (v_unreachable IS NULL OR x.measurement_timestamp >= v_unreachable)
+                            ORDER BY x.measurement_timestamp DESC, x.load_date DESC
+                            LIMIT 1) AS s
                  WHERE h.target_name = p_target
                    AND (h.tenant_hk IS NULL OR h.tenant_hk = p_tenant_hk)
+                   -- Of a target with thousands of series, those that their keys show to have labels are not asked for.
+                   AND h.health_metric_bk !~ '\|\|[0-9A-F]{16}#'
                  -- A tenant's own measurement, where there is one, goes before the server's.
                  ORDER BY s.metric_name, h.tenant_hk IS NULL, s.measurement_timestamp DESC, s.load_date DESC) AS latest;
         v_inputs := monitoring.rare_inputs(p_target, p_lookback, p_at) || coalesce(v_inputs, '{}');

@@ -279,7 +279,7 @@ func (d *demo) told(ctx context.Context, channel, event string) error {
 	if event == "RESOLVED" {
 		name = toldResolved(channel)
 	}
-	d.Timeline.Seen(name, arrived.ReceivedAt.Sub(d.trueAt), fmt.Sprintf("%s; ledger: %s", arrived.To, ledger.proof))
+	d.Timeline.Seen(name, arrived.last().Sub(d.trueAt), fmt.Sprintf("%s; ledger: %s", arrived.To, ledger.proof))
 	return nil
 }
 

@@ -18,12 +18,21 @@ type inboxClient struct{ url string }
 // message is the part of an inbox message that the demo looks at.
 type message struct {
 	ReceivedAt time.Time `json:"received_at"`
+	EditedAt   time.Time `json:"edited_at"`
 	To         string    `json:"to"`
 	Subject    string    `json:"subject"`
 	Text       string    `json:"text"`
 	Raw        string    `json:"raw"`
 	Severity   string    `json:"severity"`
 	Key        string    `json:"key"`
+}
+
+// last is when the message became what it is: a message that is edited in place came long before.
+func (m message) last() time.Time {
+	if m.EditedAt.IsZero() {
+		return m.ReceivedAt
+	}
+	return m.EditedAt
 }
 
 // position is the number of the newest message; 0 when there is none.
