@@ -216,7 +216,7 @@ func (s *slackBot) Reconcile(ctx context.Context, recipient string, m Message) (
 		to, failures = root.channel, append(failures, err)
 	}
 	if !slackChannelID.MatchString(to) {
-		return false, Receipt{}, fmt.Errorf("Slack's history is asked by the channel's id, and %q is none", oneLine(to, 60))
+		return false, Receipt{}, fmt.Errorf("the history of Slack is asked by the channel's id, and %q is none", oneLine(to, 60))
 	}
 	at, err := s.posted(ctx, slackPlace{channel: to}, m)
 	if at.ts != "" {

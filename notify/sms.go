@@ -100,14 +100,14 @@ func (s *sms) Reconcile(ctx context.Context, recipient string, m Message) (bool,
 	page, err := s.twilio.service(ctx).PageMessage(params, "", "")
 	if err != nil || page.Messages == nil {
 		verdict := s.scrub.receipt(classifyHTTP(o, err))
-		return false, Receipt{}, fmt.Errorf("Twilio's list of messages cannot be read: %s%s", verdict.Reason, verdict.Proof)
+		return false, Receipt{}, fmt.Errorf("the list of messages at Twilio cannot be read: %s%s", verdict.Reason, verdict.Proof)
 	}
 	m.PossibleDuplicate = false
 	text, since := smsText(m, s.hearsReplies()), m.At.Add(-twilioSkew)
 	for _, sent := range page.Messages {
 		created, err := time.Parse(time.RFC1123Z, text64(sent.DateCreated))
 		if err != nil {
-			return false, Receipt{}, fmt.Errorf("Twilio's list of messages has a date_created of %q", text64(sent.DateCreated))
+			return false, Receipt{}, fmt.Errorf("the list of messages at Twilio has a date_created of %q", text64(sent.DateCreated))
 		}
 		if created.Before(since) {
 			return false, Receipt{}, nil // the newest come first
