@@ -149,12 +149,12 @@ func wrongKind(err *json.UnmarshalTypeError) error {
 		field = "the body"
 	}
 	want := "an object"
-	switch err.Type.Kind() {
-	case reflect.String:
+	switch kind := err.Type.Kind(); {
+	case kind == reflect.String:
 		want = "a text in quotes"
-	case reflect.Float64, reflect.Int:
+	case kind == reflect.Float64 || kind == reflect.Int:
 		want = "a number without quotes"
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		want = "a list"
 	}
 	return fmt.Errorf("%s is a JSON %s: write %s", field, err.Value, want)
