@@ -121,6 +121,8 @@ func TestCompile_RefusesWithThePlaceAndARemedy(t *testing.T) {
 		"a = 1":                   {`cannot be read at "= 1"`},
 		`a == "open`:              {`cannot be read at ""open"`},
 		"a > > 1":                 {"is malformed", "Equality is =="},
+		"a > 1 and b > 1":         {"is malformed", "Write && for and, || for or, ! for not"},
+		"NOT a > 1":               {"is malformed", "Write && for and"},
 		"(a > 1":                  {"is malformed"},
 		"size() > 0":              {"is malformed"}, // a method of jsonpath
 		"a > 1 b":                 {"is malformed"},
@@ -254,6 +256,11 @@ func TestDefinition_ThatCouldNeverBeEvaluatedIsRefused(t *testing.T) {
 		{columns{"metric_source": nil}, []string{`metric_source "NULL"`}},
 		{columns{"metric_source": "backup_failures"}, []string{`unknown metric "blocked_backends"`}},
 		{columns{"alert_name": "  "}, []string{"alert_name is empty"}},
+		{columns{"condition_logic": "blocked_backends / 0 > threshold_value"}, []string{"divides by zero", "divide by something else"}},
+		{columns{"clear_condition_logic": "blocked_backends % 0.0 == 1"}, []string{"clear_condition_logic", "divides by zero"}},
+		{columns{"threshold_operator": "<"}, []string{`threshold_operator of alert definition "Name of D" is <`, "compares by >", "write >"}},
+		{columns{"condition_logic": "threshold_value < blocked_backends", "threshold_operator": "<"}, []string{"compares by >"}},
+		{columns{"condition_logic": "blocked_backends == threshold_value", "threshold_operator": ">"}, []string{"is >", "compares by =", "write ="}},
 	} {
 		sql, args := definitionRow("D", c.given)
 		refused(t, db, "22023", c.words, sql, args...)
@@ -267,6 +274,22 @@ func TestDefinition_ThatCouldNeverBeEvaluatedIsRefused(t *testing.T) {
 	}
 	if n := value[int](t, db, "SELECT count(*) FROM monitoring.alert_definition_s WHERE alert_definition_hk = util.hash_binary('D')"); n != 0 {
 		t.Errorf("%d refused definitions are there", n)
+	}
+}
+
+func TestDefinition_WhoseMessagesCompareAsItsConditionDoesIsTaken(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Pool(t)
+	for _, given := range []columns{
+		{"condition_logic": "threshold_value < blocked_backends", "threshold_operator": ">"},
+		{"condition_logic": "blocked_backends >= threshold_value || deadlocks_per_h > threshold_value", "threshold_operator": ">"},
+		{"condition_logic": "!(blocked_backends <= threshold_value)", "threshold_operator": ">"},
+		{"condition_logic": "blocked_backends > 2 * threshold_value", "threshold_operator": ">="}, // what is not read is not judged
+		{"condition_logic": "blocked_backends / 0.5 > threshold_value && blocked_backends % 10 > 0", "threshold_operator": ">"},
+		{"condition_logic": "blocked_backends > threshold_value", "threshold_operator": nil},
+		{"condition_logic": "blocked_backends > threshold_value", "threshold_operator": "<", "is_enabled": false},
+	} {
+		define(t, db, "D", given)
 	}
 }
 

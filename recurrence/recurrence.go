@@ -38,16 +38,53 @@ type Window struct {
 // by a stopwatch, also while clocks are changed. A time of day that a day does not have, because clocks were put
 // forward, is taken as the standard says: by the offset before, so 02:30 is 03:30; one that it has twice is the first.
 func (r Rule) Windows(from, to time.Time) ([]Window, error) {
-	wall := floating(r.Start)
 	if r.RRule == "" {
-		return r.within([]time.Time{wall}, from, to), nil
+		return r.within([]time.Time{floating(r.Start)}, from, to), nil
 	}
+	next, err := r.walls(from, to)
+	if err != nil {
+		return nil, err
+	}
+	var walls []time.Time
+	for wall, more := next(); more; wall, more = next() {
+		if walls = append(walls, wall); len(walls) > maxWindows {
+			return nil, fmt.Errorf("rule %q yields more than %d windows in %d days", r.RRule, maxWindows, int(to.Sub(from).Hours()/24))
+		}
+	}
+	return r.within(walls, from, to), nil
+}
+
+// Next is the first window that ends after a moment, however far ahead up to a hundred years: 29 February is years
+// off. False: there is none any more, or as with 30 February never was one.
+func (r Rule) Next(from time.Time) (Window, bool, error) {
+	to := from.AddDate(100, 0, 0)
+	if r.RRule == "" {
+		found := r.within([]time.Time{floating(r.Start)}, from, to)
+		if len(found) == 0 {
+			return Window{}, false, nil
+		}
+		return found[0], true, nil
+	}
+	next, err := r.walls(from, to)
+	if err != nil {
+		return Window{}, false, err
+	}
+	for wall, more := next(); more; wall, more = next() {
+		if found := r.within([]time.Time{wall}, from, to); len(found) > 0 {
+			return found[0], true, nil
+		}
+	}
+	return Window{}, false, nil
+}
+
+// walls yields what calendar and clock show when the windows of a rule begin that may touch from..to.
+func (r Rule) walls(from, to time.Time) (func() (time.Time, bool), error) {
 	option, err := r.option()
 	if err != nil {
 		return nil, err
 	}
 	// The days of the calendar are counted without a zone: the library then never meets a change of clocks.
-	option.Dtstart = wall
+	option.Dtstart = floating(r.Start)
 	last := floating(to.In(r.Zone)).Add(24 * time.Hour)
 	if option.Until.IsZero() || option.Until.After(last) {
 		option.Until = last
@@ -56,22 +93,15 @@ func (r Rule) Windows(from, to time.Time) ([]Window, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rule %q: %w", r.RRule, err)
 	}
-	var walls []time.Time
-	first := from.Add(-r.Duration - 48*time.Hour)
+	first := floating(from.Add(-r.Duration - 48*time.Hour).In(r.Zone))
 	next := rule.Iterator()
-	for {
-		at, more := next()
-		if !more {
-			break
+	return func() (time.Time, bool) {
+		for {
+			if at, more := next(); !more || !at.Before(first) {
+				return at, more
+			}
 		}
-		if at.Before(floating(first.In(r.Zone))) {
-			continue
-		}
-		if walls = append(walls, at); len(walls) > maxWindows {
-			return nil, fmt.Errorf("rule %q yields more than %d windows in %d days", r.RRule, maxWindows, int(to.Sub(from).Hours()/24))
-		}
-	}
-	return r.within(walls, from, to), nil
+	}, nil
 }
 
 func (r Rule) within(walls []time.Time, from, to time.Time) []Window {
@@ -92,7 +122,7 @@ func (r Rule) option() (rrule.ROption, error) {
 	}
 	option, err := rrule.StrToROption(r.RRule)
 	if err != nil {
-		return rrule.ROption{}, fmt.Errorf("rule %q: %w", r.RRule, err)
+		return rrule.ROption{}, fmt.Errorf("rule %q cannot be read (%w): write it as RFC 5545 does, FREQ=WEEKLY;BYDAY=SU", r.RRule, err)
 	}
 	if option.Freq > rrule.DAILY {
 		return rrule.ROption{}, fmt.Errorf("rule %q recurs within a day: use FREQ=DAILY, WEEKLY, MONTHLY or YEARLY", r.RRule)

@@ -120,3 +120,32 @@ func TestWindows_OfARuleThatNeverComesEndToBeLookedFor(t *testing.T) {
 		t.Fatal("it is still being looked for")
 	}
 }
+
+func TestNext_IsFoundHoweverFarAheadAndNotWhereThereIsNone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rule recurrence.Rule
+		want string
+	}{
+		"once":                        {recurrence.Rule{Start: at(2027, 3, 28, 2, 30)}, "2027-03-28 03:30 CEST"},
+		"once, and over":              {recurrence.Rule{Start: at(2020, 3, 28, 2, 30)}, "never"},
+		"it has begun":                {recurrence.Rule{Start: at(2026, 5, 4, 2, 30), RRule: "FREQ=DAILY"}, "2026-05-04 02:30 CEST"},
+		"once a year":                 {recurrence.Rule{Start: at(2025, 10, 26, 2, 30), RRule: "FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU"}, "2026-10-25 02:30 CEST"},
+		"29 February":                 {recurrence.Rule{Start: at(2026, 1, 1, 2, 30), RRule: "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"}, "2028-02-29 02:30 CET"},
+		"30 February":                 {recurrence.Rule{Start: at(2026, 1, 1, 2, 30), RRule: "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}, "never"},
+		"until a day that has passed": {recurrence.Rule{Start: at(2020, 1, 1, 2, 30), RRule: "FREQ=DAILY;UNTIL=20200301T000000Z"}, "never"},
+		"counted, and used up":        {recurrence.Rule{Start: at(2020, 1, 1, 2, 30), RRule: "FREQ=DAILY;COUNT=3"}, "never"},
+		"daily, from next year on":    {recurrence.Rule{Start: at(2027, 1, 1, 2, 30), RRule: "FREQ=DAILY"}, "2027-01-01 02:30 CET"},
+		"daily, from decades ago":     {recurrence.Rule{Start: at(1990, 1, 1, 2, 30), RRule: "FREQ=DAILY"}, "2026-05-04 02:30 CEST"},
+	} {
+		c.rule.Zone, c.rule.Duration = berlin(t), time.Hour
+		got := "never"
+		w, found, err := c.rule.Next(time.Date(2026, 5, 4, 3, 0, 0, 0, berlin(t)))
+		if found {
+			got = w.From.In(berlin(t)).Format("2006-01-02 15:04 MST")
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
+		}
+	}
+}

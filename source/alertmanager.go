@@ -17,8 +17,8 @@ type alertmanagerAlert struct {
 	Status       string            `json:"status"`
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
-	StartsAt     time.Time         `json:"startsAt"`
-	EndsAt       time.Time         `json:"endsAt"`
+	StartsAt     string            `json:"startsAt"`
+	EndsAt       string            `json:"endsAt"`
 	GeneratorURL string            `json:"generatorURL"`
 	Fingerprint  string            `json:"fingerprint"`
 }
@@ -53,7 +53,7 @@ func (a alertmanagerAlert) alert(now time.Time) (Alert, error) {
 		return Alert{}, fmt.Errorf("labels.alertname is empty: name the alert in its rule")
 	case a.Status != Firing && a.Status != Resolved:
 		return Alert{}, fmt.Errorf(`status is %q: use "firing" or "resolved"`, text(a.Status, 20))
-	case a.StartsAt.IsZero():
+	case a.StartsAt == "":
 		return Alert{}, fmt.Errorf("startsAt is missing")
 	}
 	starts, err := moment("startsAt", a.StartsAt, now)

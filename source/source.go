@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -123,16 +124,40 @@ func fingerprint(name string, labels map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// moment checks a time that somebody else's clock gave; zero is nil.
-func moment(field string, at time.Time, now time.Time) (*time.Time, error) {
+// moment reads a time that somebody else's clock gave; none, and the year 1 that stands for none, is nil.
+func moment(field, written string, now time.Time) (*time.Time, error) {
+	if written == "" {
+		return nil, nil
+	}
+	at, err := time.Parse(time.RFC3339, written)
 	switch {
-	case at.IsZero() || at.Year() <= 1:
+	case err != nil:
+		return nil, fmt.Errorf("%s is %q: write RFC 3339, such as 2026-01-05T03:12:00Z", field, text(written, 40))
+	case at.Year() <= 1:
 		return nil, nil
 	case at.After(now.Add(clockSkew)):
 		return nil, fmt.Errorf("%s is %s, which is in the future: set the clocks of both hosts", field, at.UTC().Format(time.RFC3339))
 	}
 	at = at.UTC().Truncate(time.Microsecond)
 	return &at, nil
+}
+
+// wrongKind says in the words of JSON which field holds what it cannot, and names no type of this program.
+func wrongKind(err *json.UnmarshalTypeError) error {
+	field := strings.TrimPrefix(err.Field, "webhookAlert.") // the form of one alert alone is embedded
+	if field == "" {
+		field = "the body"
+	}
+	want := "an object"
+	switch kind := err.Type.Kind(); {
+	case kind == reflect.String:
+		want = "a text in quotes"
+	case kind == reflect.Float64 || kind == reflect.Int:
+		want = "a number without quotes"
+	case kind == reflect.Slice:
+		want = "a list"
+	}
+	return fmt.Errorf("%s is a JSON %s: write %s", field, err.Value, want)
 }
 
 func decode(body []byte, into any) error {
@@ -145,7 +170,7 @@ func decode(body []byte, into any) error {
 		case errors.As(err, &syntax):
 			return fmt.Errorf("the body is no JSON: %s at byte %d", syntax.Error(), syntax.Offset)
 		case errors.As(err, &kind):
-			return fmt.Errorf("%s is a %s, and should be a %s", kind.Field, kind.Value, kind.Type)
+			return wrongKind(kind)
 		}
 		return fmt.Errorf("the body cannot be read: %w", err)
 	}

@@ -14,8 +14,8 @@ type webhookAlert struct {
 	Status      string            `json:"status"`      // firing (default) or resolved
 	Severity    string            `json:"severity"`    // critical, high, medium (default) or low, and their usual synonyms
 	Key         string            `json:"key"`         // tells alerts of one name apart; default: name and labels
-	StartsAt    time.Time         `json:"starts_at"`   // RFC 3339; default: now
-	EndsAt      time.Time         `json:"ends_at"`     // of a resolved one; default: now
+	StartsAt    string            `json:"starts_at"`   // RFC 3339; default: now
+	EndsAt      string            `json:"ends_at"`     // of a resolved one; default: now
 	Summary     string            `json:"summary"`     // one sentence for people
 	Description string            `json:"description"` // what it means
 	Labels      map[string]string `json:"labels"`      // silences match on them

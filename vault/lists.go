@@ -162,6 +162,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		snoozed       Timestamp
 		reopened      Timestamp
 		flapping      Timestamp
+		waiting       Timestamp
 		escalates     bool
 		delayMinutes  int
 		policy        *alert.Policy
@@ -173,7 +174,7 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		&a.Definition, &a.DefinitionVersion, &a.Name, &a.Description, &a.Category, &a.Condition, &a.Inputs, &a.Reason,
 		&a.Threshold, &a.ThresholdUnit, &a.Operator, &a.RunbookURL, &a.Runbook, &a.AutoResolve, &escalates, &delayMinutes,
 		&a.Reopened, &reopened, &flapping, &a.FlappingReason,
-		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy, &a.Labels)
+		&until, &snoozed, &a.FalsePositive, &a.ChangedBy, &a.ChangeNotes, &policy, &a.Labels, &waiting)
 	if err != nil {
 		return a, err
 	}
@@ -188,21 +189,20 @@ func scanListedAlert(row pgx.CollectableRow) (ListedAlert, error) {
 		gap, more := policy.Gap(a.Level)
 		a.Policy = policy.Key
 		if more {
-			a.expectEscalation(gap)
+			a.expectEscalation(waiting.Time, gap)
 		}
 	} else if escalates {
-		a.expectEscalation(time.Duration(delayMinutes) * time.Minute)
+		a.expectEscalation(waiting.Time, time.Duration(delayMinutes)*time.Minute)
 	}
 	return a, nil
 }
 
-// expectEscalation follows the workflow's rule: the delay counts from the opening, then from each
-// escalation, until somebody answers; a snooze puts it off.
-func (a *ListedAlert) expectEscalation(delay time.Duration) {
+// expectEscalation follows the workflow's rule: the delay counts from the opening (of what another system sent,
+// from when that was heard of), then from each escalation, until somebody answers; a snooze puts it off.
+func (a *ListedAlert) expectEscalation(from time.Time, delay time.Duration) {
 	if a.State != alert.StatusOpen && a.State != alert.StatusEscalated {
 		return
 	}
-	from := a.ChangedAt
 	if from.IsZero() {
 		from = a.TriggeredAt
 	}

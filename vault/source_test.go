@@ -96,6 +96,21 @@ func TestTakeIn_OpensOnceAndEndsWithTheSource(t *testing.T) {
 	}
 }
 
+func TestTakeIn_AnAlertThatBeganLongAgoWaitsFromWhenItWasHeardOf(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.source(nil)
+	before := time.Now().Add(-time.Minute)
+	f.takeIn(outside("Disk Full", "fp1", "firing"))
+	list, _, err := f.store.Alerts(f.Context(), vault.AlertFilter{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v in %+v", err, list)
+	}
+	if a := list[0]; !a.TriggeredAt.Equal(firedOutside) || a.NextLevel != 1 || a.NextAt.Before(before) {
+		t.Errorf("it began at %s, and its level %d is expected at %s", a.TriggeredAt, a.NextLevel, a.NextAt)
+	}
+}
+
 func TestTakeIn_AnEndThatOvertookItsBeginningOpensNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -19,16 +19,15 @@ const (
 // PlanWindows computes the windows of a maintenance that recurs, as far as WriteAhead. The vault computes the one
 // of a maintenance that does not, so its are only shown.
 func PlanWindows(m *vault.Maintenance, now time.Time) error {
-	zone, err := time.LoadLocation(m.TimeZone)
-	if err != nil || m.TimeZone == "Local" {
-		return fmt.Errorf("there is no time zone %q: give one by its place, such as Europe/Berlin", m.TimeZone)
+	rule, err := ruleOf(*m)
+	if err != nil {
+		return err
 	}
 	until := now.Add(WriteAhead).UTC().Truncate(time.Second)
 	to := until
 	if m.RRule == "" {
 		to = now.AddDate(100, 0, 0)
 	}
-	rule := recurrence.Rule{Start: m.StartsOn, Zone: zone, Duration: m.Duration, RRule: m.RRule}
 	found, err := rule.Windows(now, to)
 	if err != nil {
 		return err
@@ -42,6 +41,25 @@ func PlanWindows(m *vault.Maintenance, now time.Time) error {
 		m.WindowsUntil = until
 	}
 	return nil
+}
+
+// NextWindow is the first window of a maintenance that ends after a moment, also one that is not written yet.
+// False: it has none any more.
+func NextWindow(m vault.Maintenance, from time.Time) (vault.Window, bool, error) {
+	rule, err := ruleOf(m)
+	if err != nil {
+		return vault.Window{}, false, err
+	}
+	window, found, err := rule.Next(from)
+	return vault.Window(window), found, err
+}
+
+func ruleOf(m vault.Maintenance) (recurrence.Rule, error) {
+	zone, err := time.LoadLocation(m.TimeZone)
+	if err != nil || m.TimeZone == "Local" {
+		return recurrence.Rule{}, fmt.Errorf("there is no time zone %q: give one by its place, such as Europe/Berlin", m.TimeZone)
+	}
+	return recurrence.Rule{Start: m.StartsOn, Zone: zone, Duration: m.Duration, RRule: m.RRule}, nil
 }
 
 // writeWindows writes the windows of the maintenances ahead that need it: they were planned in psql, or time went

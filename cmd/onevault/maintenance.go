@@ -67,6 +67,14 @@ func (a *app) addMaintenance(ctx context.Context, m vault.Maintenance, start, du
 	if err := worker.PlanWindows(&m, a.now()); err != nil {
 		return usage(err)
 	}
+	switch _, found, err := worker.NextWindow(m, a.now()); {
+	case err != nil:
+		return usage(err)
+	case !found && m.RRule == "":
+		return &failure{exitUsage, fmt.Sprintf("the window from %s %s on, for %s, is over already", start, m.TimeZone, duration), "give a --start that is yet to come"}
+	case !found:
+		return &failure{exitUsage, fmt.Sprintf("rule %q from %s %s on has no window that is yet to come", m.RRule, start, m.TimeZone), "look at its UNTIL, COUNT and days: it would mute nothing"}
+	}
 	signed, err := a.sign(m.By, "")
 	if err != nil {
 		return err
@@ -101,9 +109,12 @@ func (a *app) addMaintenance(ctx context.Context, m vault.Maintenance, start, du
 		fmt.Fprintln(a.out, m.Name)
 		return nil
 	}
-	fmt.Fprintf(a.out, "planned %s: %s\n", m.Name, nextWindows(m, 3))
+	fmt.Fprintf(a.out, "planned %s: %s\n", m.Name, nextWindows(m, 3, a.now()))
 	return nil
 }
+
+// noWindow is what is said of a maintenance that has had its last window.
+const noWindow = "never again"
 
 // wallTime reads what calendar and clock show.
 func wallTime(text string) (time.Time, error) {
@@ -115,23 +126,35 @@ func wallTime(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--start %q is no date with a time of day: write '2026-12-06 02:00'; its zone is said with --tz", text)
 }
 
-// nextWindows says when the next windows begin, by the maintenance's own clocks.
-func nextWindows(m vault.Maintenance, n int) string {
+// nextWindows says when the next windows begin, by the maintenance's own clocks: of those that are written, else the
+// first one beyond them.
+func nextWindows(m vault.Maintenance, n int, now time.Time) string {
 	zone, err := time.LoadLocation(m.TimeZone)
 	if err != nil {
 		zone = time.UTC // PostgreSQL knows the zone, this host does not: said in UTC
 	}
-	if len(m.Windows) == 0 {
+	windows := m.Windows
+	if len(windows) == 0 {
 		switch {
 		case m.WindowsError != "":
 			return "never: " + m.WindowsError
 		case m.WindowsUntil.IsZero() && m.RRule != "":
 			return "a worker is yet to compute its windows"
 		}
-		return "no window within " + output.Span(worker.WriteAhead)
+		if m.RRule == "" {
+			return noWindow
+		}
+		if m.WindowsUntil.After(now) {
+			now = m.WindowsUntil
+		}
+		first, found, err := worker.NextWindow(m, now)
+		if err != nil || !found { // what cannot be computed stands in windows_error
+			return noWindow
+		}
+		windows = []vault.Window{first}
 	}
 	var texts []string
-	for i, w := range m.Windows {
+	for i, w := range windows {
 		if i == n {
 			break
 		}
@@ -191,7 +214,7 @@ func maintenanceColumns(now time.Time) []output.Column[vault.Maintenance] {
 			return output.Text(m.RRule)
 		}},
 		{Name: "LASTS", Cell: func(m row) output.Cell { return output.Text(output.Span(m.Duration)) }},
-		{Name: "NEXT", Cell: func(m row) output.Cell { return output.Text(strings.TrimPrefix(nextWindows(m, 1), "next ")) }},
+		{Name: "NEXT", Cell: func(m row) output.Cell { return output.Text(strings.TrimPrefix(nextWindows(m, 1, now), "next ")) }},
 		{Name: "BY", Cell: func(m row) output.Cell { return output.Text(m.By) }},
 		{Name: "COMMENT", Cell: func(m row) output.Cell { return output.Text(m.Comment) }},
 		{Name: "ZONE", Wide: true, Cell: func(m row) output.Cell { return output.Text(m.TimeZone) }},
@@ -254,7 +277,7 @@ func (a *app) showMaintenance(m vault.Maintenance) error {
 	if m.State != "PLANNED" {
 		return nil
 	}
-	fmt.Fprintln(a.out, "\n"+output.Printable(strings.ReplaceAll(strings.Replace(nextWindows(m, maxWindows), "next ", "next:\n  ", 1), ", ", "\n  ")))
+	fmt.Fprintln(a.out, "\n"+strings.ReplaceAll(strings.Replace(output.Printable(nextWindows(m, maxWindows, a.now())), "next ", "next:\n  ", 1), ", ", "\n  "))
 	return nil
 }
 

@@ -94,10 +94,15 @@ func TestMaintenance_IsPlannedWithItsNextWindowsListedAndRemoved(t *testing.T) {
 	add("definition="+connections, "--start", "2026-05-10 02:00", "-d", "3h", "-m", "why", "--tz", "Mars").wants(t, exitUsage, `"Mars"`, "Europe/Berlin")
 	add("definition="+connections, "--start", "2026-05-10 02:00", "-d", "3h", "-m", "why", "--rrule", "FREQ=HOURLY").wants(t, exitUsage, "within a day")
 	add("target=local", "--start", "2026-05-10 02:00", "-d", "3h", "-m", "why").wants(t, exitUsage, "needs a yes")
+	add("definition="+connections, "--start", "2025-05-10 02:00", "-d", "3h", "-m", "why").wants(t, exitUsage, "the window from 2025-05-10 02:00 UTC on, for 3h, is over already", "give a --start")
+	add("definition="+connections, "--start", "2026-05-10 02:00", "-d", "3h", "-m", "why", "--rrule", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30").wants(t, exitUsage, "has no window that is yet to come", "UNTIL, COUNT and days")
+	add("definition="+connections, "--start", "2026-05-10 02:00", "-d", "3h", "-m", "why", "--rrule", "on sundays").wants(t, exitUsage, "cannot be read", "FREQ=WEEKLY;BYDAY=SU")
+	l.cli("maintenance", "add", "yearly", "definition="+connections, "--start", "2026-01-10 02:00", "-d", "3h", "-m", "why", "--rrule", "FREQ=YEARLY").wants(t, exitDone, "planned yearly: next Sun 2027-01-10 02:00 UTC")
+	l.cli("maintenance", "remove", "yearly").wants(t, exitDone, "removed yearly")
 	add("definition="+connections, "--start", "2026-05-10 02:00", "-d", "3h", "-m", "updates", "--tz", "Europe/Berlin", "--rrule", "FREQ=WEEKLY;BYDAY=SU", "--actor", "dana").
 		wants(t, exitDone, "planned sundays: next Sun 2026-05-10 02:00 CEST, Sun 2026-05-17 02:00 CEST", "can mute: 1 of")
 	l.cli("maintenance", "list", "-o", "wide").wants(t, exitDone, "sundays", "PLANNED", "FREQ=WEEKLY;BYDAY=SU", "3h", "dana", "updates", "Europe/Berlin")
-	l.cli("maintenance", "show", "Sundays").wants(t, exitDone, "2026-05-10 02:00 Europe/Berlin", "updates", "dana via cli:", "no window within") // the vault's clock is past them
+	l.cli("maintenance", "show", "Sundays").wants(t, exitDone, "2026-05-10 02:00 Europe/Berlin", "updates", "dana via cli:", "next:\n  Sun 2026-") // beyond those that are written, which the vault's clock is past
 	l.cli("maintenance", "remove", "sundays").wants(t, exitDone, "removed sundays")
 	l.cli("maintenance", "list").wants(t, exitDone, "no maintenance is planned")
 	l.cli("maintenance", "show", "other").wants(t, exitNotFound, `no maintenance "other"`)

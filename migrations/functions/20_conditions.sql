@@ -76,7 +76,8 @@ BEGIN
         path := v_path::jsonpath;
     EXCEPTION WHEN OTHERS THEN
         RAISE EXCEPTION 'the condition "%" is malformed: %', p_condition, SQLERRM
-            USING ERRCODE = '22023', HINT = 'Compare values, as in: (a > 10 && b < 2.5) || c == 0. Equality is ==.';
+            USING ERRCODE = '22023', HINT = CASE WHEN p_condition ~* '\m(and|or|not)\M' THEN 'Write && for and, || for or, ! for not, as in: '
+                                                 ELSE 'Compare values, as in: ' END || '(a > 10 && b < 2.5) || c == 0. Equality is ==.';
     END;
     identifiers := array_remove(identifiers, NULL);
     IF NOT v_compares THEN
@@ -395,6 +396,10 @@ CREATE OR REPLACE FUNCTION monitoring.check_condition(
 DECLARE
     v_identifier text;
 BEGIN
+    IF regexp_replace(p_condition, '"[^"]*"', '""', 'g') ~ '[/%]\s*0+(\.0+)?(?![0-9.])' THEN
+        RAISE EXCEPTION '% "%" divides by zero', p_field, p_condition
+            USING ERRCODE = '22023', HINT = 'It could be neither true nor false: divide by something else.';
+    END IF;
     FOREACH v_identifier IN ARRAY (monitoring.compile_condition(p_condition)).identifiers LOOP
         IF v_identifier ~ '\(' THEN
             PERFORM monitoring.check_condition_call(p_field, p_condition, v_identifier, p_alert_by);
@@ -416,7 +421,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.check_condition(text, text, text, numeric, text[]) IS
-    'Raises 22023 when a condition is malformed, or names a metric that its source does not offer or that has other labels than alert_by.';
+    'Raises 22023 when a condition is malformed, divides by a zero that stands in it, or names a metric that its source does not offer or that has other labels than alert_by.';
+
+CREATE OR REPLACE FUNCTION monitoring.check_threshold_operator(p_name text, p_condition text, p_operator text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+    v_compares text[];
+BEGIN
+    -- How the condition compares something to the threshold, also the other way round; what a ! turns is left alone.
+    SELECT array_agg(DISTINCT CASE WHEN m.c[1] IS NOT NULL THEN CASE m.c[1] WHEN '==' THEN '=' ELSE m.c[1] END
+                                   ELSE CASE m.c[2] WHEN '==' THEN '=' ELSE translate(m.c[2], '<>', '><') END END) INTO v_compares
+      FROM regexp_matches(p_condition, '(==|!=|>=|<=|>|<)\s*threshold_value\M|\mthreshold_value\s*(==|!=|>=|<=|>|<)', 'g') AS m (c)
+     WHERE p_condition !~ '!\s*\(';
+    IF p_operator <> ALL (v_compares) AND p_operator IN ('>', '<', '=', '!=', '>=', '<=') THEN  -- another one is refused by the table
+        RAISE EXCEPTION 'threshold_operator of alert definition "%" is %, but condition_logic "%" compares by %',
+                        p_name, p_operator, p_condition, array_to_string(v_compares, ' and ')
+            USING ERRCODE = '22023', HINT = format('Messages would say the opposite of what fired: write %s, or leave it out.', v_compares[1]);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION monitoring.check_threshold_operator(text, text, text) IS
+    'Raises 22023 when messages would compare the value to the threshold in another way than the condition does.';
 
 CREATE OR REPLACE FUNCTION monitoring.check_alert_definition() RETURNS trigger
     LANGUAGE plpgsql
@@ -440,6 +466,9 @@ BEGIN
     PERFORM monitoring.check_condition('condition_logic', NEW.condition_logic, NEW.metric_source, NEW.threshold_value, NEW.alert_by);
     IF NEW.clear_condition_logic IS NOT NULL THEN
         PERFORM monitoring.check_condition('clear_condition_logic', NEW.clear_condition_logic, NEW.metric_source, NEW.threshold_value, NEW.alert_by);
+    END IF;
+    IF NEW.is_enabled THEN  -- one that was accepted before this was checked can still be disabled
+        PERFORM monitoring.check_threshold_operator(NEW.alert_name, NEW.condition_logic, NEW.threshold_operator);
     END IF;
     PERFORM monitoring.check_alert_by(NEW.alert_name, NEW.metric_source, NEW.alert_by, NEW.condition_logic);
     PERFORM monitoring.check_no_circle(NEW.alert_definition_hk, NEW.alert_name, NEW.condition_logic, NEW.clear_condition_logic);

@@ -19,7 +19,7 @@ WITH states AS NOT MATERIALIZED (
      WHERE $5::timestamptz IS NOT NULL
 ),
 chosen AS MATERIALIZED (
-    SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.tenant_hk, h.target_name, h.labels,
+    SELECT h.alert_instance_hk, h.alert_instance_bk, h.alert_definition_hk, h.tenant_hk, h.target_name, h.labels, h.load_date AS learned_at,
            s.alert_status, s.escalation_level, s.urgency_level, s.trigger_value, s.trigger_details,
            s.triggered_timestamp, s.changed_at, s.changed_via,
            s.acknowledged_timestamp, s.acknowledged_by, s.acknowledgment_notes,
@@ -48,7 +48,7 @@ versions AS MATERIALIZED (
       JOIN LATERAL (
                SELECT d.load_date, d.alert_name, d.alert_description, d.alert_category, d.alert_severity, d.condition_logic,
                       d.threshold_value, d.threshold_operator, d.runbook_url, d.runbook, d.auto_resolve,
-                      d.escalation_enabled, d.escalation_delay_minutes, d AS whole
+                      d.escalation_enabled, d.escalation_delay_minutes, d.metric_source, d AS whole
                  FROM monitoring.alert_definition_s d
                 WHERE d.alert_definition_hk = f.alert_definition_hk
                 ORDER BY d.load_date = f.fired_under DESC NULLS LAST, d.load_date <= coalesce(least($5, $6), 'infinity') DESC, d.load_date DESC
@@ -82,7 +82,9 @@ SELECT monitoring.alert_short_id(c.alert_instance_hk) AS short_id,
        c.acknowledged_until, c.snoozed_until, coalesce(c.false_positive, false), coalesce(c.changed_by, ''), coalesce(c.change_notes, ''),
        CASE WHEN c.alert_status IN ('OPEN', 'ESCALATED') AND EXISTS (SELECT FROM monitoring.escalation_policy_h)
             THEN monitoring.escalation_policy_of(v.whole, coalesce(c.reopened_timestamp, c.triggered_timestamp)) END,
-       nullif(c.labels, '{}')
+       nullif(c.labels, '{}'),
+       -- From when on its workflow waits for an answer. What another system sends may have begun long before it was sent.
+       greatest(c.changed_at, CASE WHEN v.metric_source = 'external' THEN c.learned_at END) AS waiting_since
   FROM chosen c
   JOIN versions v ON v.alert_definition_hk = c.alert_definition_hk AND v.fired_under IS NOT DISTINCT FROM c.fired_under
  ORDER BY CASE WHEN $1 THEN 0 ELSE array_position(ARRAY['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], coalesce(c.urgency_level, v.alert_severity)::text) END,
