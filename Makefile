@@ -63,7 +63,7 @@ bench-collect: ## measure what a collection costs the watched server, beside Deb
 
 bench-notify: build ## send 10,000 notifications over five channels, one provider dead and four in trouble, then many beside one slow provider, and print what became of them
 	@ONEVAULT_BINARY=$(ROOT)/bin/onevault ONEVAULT_DEV_BINARY=$(ROOT)/bin/onevault-dev \
-	go test ./e2e -count=1 -run '^TestNotifications_' -v -parallel=1 -timeout 30m -notifications=10000
+	go test ./e2e -count=1 -run '^TestNotifications_' -v -parallel=1 -timeout 45m -notifications=10000
 
 check: ## look for what tests do not find: format, vet, lint, determinism, modules, import rules
 	@echo "== format"

@@ -226,6 +226,7 @@ func TestNotifications_AllAreFinalAndNoneIsLostWhileOneProviderOfFiveIsDead(t *t
 const (
 	slowAnswer   = 9 * time.Second // just below the timeout of an attempt: each holds its place as long as it can
 	slowAlerts   = 300
+	slowGroups   = 100 // each of them is a workflow
 	slowRounds   = 3
 	slackOfRatio = 1.5
 	slackOfTime  = 500 * time.Millisecond
@@ -248,7 +249,7 @@ func TestNotifications_OneSlowProviderDelaysNobodyElse(t *testing.T) {
 	slow := inbox.Behaviour{Slow: slowAnswer}
 	for _, shape := range []storm{
 		{"EACH", 1, slowAlerts, "EACH_", fiveTypes},
-		{"GROUP", slowAlerts, 1, "GROUP_", fiveTypes},
+		{"GROUP", slowGroups, 1, "GROUP_", fiveTypes},
 	} {
 		of := func(name string, awaited []string) map[string]outcome {
 			b := shape
@@ -256,7 +257,7 @@ func TestNotifications_OneSlowProviderDelaysNobodyElse(t *testing.T) {
 			list := map[string]outcome{}
 			for _, o := range s.blow(b) {
 				list[o.channel] = o
-				if o.delivered != slowAlerts || o.received != slowAlerts {
+				if alerts := shape.groups * shape.ofAGroup; o.delivered != alerts || o.received != alerts {
 					t.Errorf("%s: %+v", b.name, o)
 				}
 			}

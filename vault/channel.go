@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -94,4 +95,100 @@ func (s *Store) PutChannel(ctx context.Context, c Channel) error {
 		return fmt.Errorf("put channel %s: %w", c.Key, refusal(err))
 	}
 	return nil
+}
+
+// What a channel has that says nothing else, as the columns of its row.
+const (
+	DefaultRateLimit         = 100
+	DefaultRetryAttempts     = 3
+	DefaultRetryDelaySeconds = 300
+)
+
+// ChannelSpec is a channel as a file says it.
+type ChannelSpec struct {
+	Key                  string
+	Name                 string
+	Type                 string
+	Configuration        json.RawMessage
+	RecipientGroups      []string        // nil: none
+	SeverityFilter       []string        // nil: every severity
+	CategoryFilter       []string        // nil: every category
+	TimeRestrictions     json.RawMessage // nil: none
+	Enabled              bool
+	RateLimitPerHour     *int // nil, 0: no limit
+	DeliveryConfirmation bool
+	RetryAttempts        int
+	RetryDelaySeconds    int
+}
+
+// String keeps the configuration, and any secret in it, out of logs.
+func (c ChannelSpec) String() string { return c.Type + " " + c.Key }
+
+// GoString is String, for %#v.
+func (c ChannelSpec) GoString() string { return c.String() }
+
+// ChannelChange is what became of a channel that was put.
+type ChannelChange string
+
+// The changes of a channel that is put.
+const (
+	ChannelAdded     ChannelChange = "+"
+	ChannelChanged   ChannelChange = "~"
+	ChannelUnchanged ChannelChange = "="
+)
+
+// PutChannels writes a version of each channel, all or none; author stands in each row. changes are by key. With dryRun,
+// or when one is refused, nothing is left.
+func (s *Store) PutChannels(ctx context.Context, specs []ChannelSpec, author string, dryRun bool) (changes map[string]ChannelChange, refused []DefinitionRefusal, err error) {
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("write channels: %w", err)
+	}
+	defer tx.Rollback(ctx) // after a commit there is nothing to take back
+	changes = map[string]ChannelChange{}
+	for _, spec := range specs {
+		changes[spec.Key], err = putChannel(ctx, tx, spec, author)
+		switch {
+		case Unreachable(err) || errors.Is(err, context.Canceled):
+			return nil, nil, fmt.Errorf("write channel %s: %w", spec.Key, err)
+		case err != nil:
+			refused = append(refused, DefinitionRefusal{spec.Key, refusal(err)})
+		}
+	}
+	if dryRun || len(refused) > 0 {
+		return changes, refused, nil
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return nil, nil, fmt.Errorf("write channels: %w", refusal(err))
+	}
+	return changes, nil, nil
+}
+
+func putChannel(ctx context.Context, tx pgx.Tx, c ChannelSpec, author string) (change ChannelChange, err error) {
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		hub, err := tx.Exec(ctx, `
+			INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk, record_source)
+			VALUES (util.hash_binary($1), $1, 'CHANNEL_FILE') ON CONFLICT DO NOTHING`, c.Key)
+		if err != nil {
+			return err
+		}
+		satellite, err := tx.Exec(ctx, `
+			INSERT INTO monitoring.notification_config_s (
+			    notification_config_hk, hash_diff, channel_name, channel_type, configuration, recipient_groups, severity_filter, category_filter,
+			    time_restrictions, is_enabled, rate_limit_per_hour, delivery_confirmation_required, retry_attempts, retry_delay_seconds,
+			    created_by, record_source)
+			VALUES (util.hash_binary($1), '\x', $2, $3, $4, $5, $6, $7, $8, $9, nullif($10::integer, 0), $11, $12, $13, $14, 'CHANNEL_FILE')`,
+			c.Key, c.Name, c.Type, c.Configuration, c.RecipientGroups, c.SeverityFilter, c.CategoryFilter, c.TimeRestrictions, c.Enabled,
+			c.RateLimitPerHour, c.DeliveryConfirmation, c.RetryAttempts, c.RetryDelaySeconds, author)
+		switch {
+		case hub.RowsAffected() > 0:
+			change = ChannelAdded
+		case satellite.RowsAffected() > 0:
+			change = ChannelChanged
+		default:
+			change = ChannelUnchanged
+		}
+		return err
+	})
+	return change, err
 }

@@ -21,7 +21,8 @@ import (
 )
 
 func (a *app) channelCommand() *cobra.Command {
-	return noun("channel", "See, preview and test the notification channels", a.channelListCommand(), a.channelPreviewCommand(), a.channelTestCommand())
+	return noun("channel", "See, preview and test the notification channels, and bring them from a file", a.channelListCommand(),
+		a.channelApplyCommand(), a.channelPreviewCommand(), a.channelTestCommand())
 }
 
 func (a *app) channelListCommand() *cobra.Command {
