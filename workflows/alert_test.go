@@ -65,6 +65,29 @@ func TestAlert_EscalatesWhenUnacknowledgedUntilSomebodyAnswers(t *testing.T) {
 	}
 }
 
+func TestAlert_WhoPerhapsHeardOfItBeforeItWasAcknowledgedHearsOfItsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, emailOnly)
+	w.onSend = func(in activities.SendNotificationInput) (activities.SendNotificationOutput, error) {
+		switch {
+		case in.Event != "FIRED":
+			return accepted(), nil
+		case !in.Uncertain: // the worker ends in the first attempt, and nobody knows what became of it
+			return activities.SendNotificationOutput{}, temporal.NewHeartbeatTimeoutError()
+		}
+		return failed(activities.Transient, time.Minute, false), nil
+	}
+	w.bring(0, fired("K1"))
+	w.bring(30*time.Second, ended(alert.TransitionAcknowledged, "K1", "dana"))
+	w.bring(2*time.Minute, ended(alert.TransitionResolved, "K1", "condition cleared"))
+	w.run()
+
+	w.expectEvents("EMAIL", "FIRED", "FIRED", "RESOLVED")
+	if len(w.ledger) == 0 || !strings.Contains(w.ledger[0].Reason, "the message may have arrived") {
+		t.Errorf("the ledger does not say that nobody knows: %+v", w.ledger)
+	}
+}
+
 func TestAlert_ClearedConditionTellsExactlyThoseWhoWereTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, emailSlack)

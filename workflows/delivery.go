@@ -302,6 +302,12 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 	}
 	switch {
 	case uncertain:
+		// Who perhaps heard of the alert hears of its end.
+		if workflow.GetVersion(ctx, changePerhapsTold, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			for _, t := range d.alerts {
+				t.Tell(alert.Recipient{Channel: d.channel.Key, Address: d.recipient})
+			}
+		}
 		r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "FAILED", activities.Receipt{Class: activities.Uncertain}, "an attempt ended without an answer, and "+meanwhile+" before another; the message may have arrived")...)
 		return
 	case last.Receipt.Class == "":
@@ -309,6 +315,10 @@ func (r *alertRun) withdraw(ctx workflow.Context, d *delivery, attempt int, last
 	}
 	r.recorder.ledger(r.ledgerOf(ctx, d, attempt, "SUPPRESSED", last.Receipt, meanwhile+" before another attempt; the last one said: "+last.Receipt.Reason)...)
 }
+
+// changePerhapsTold is the change by which a message that was withdrawn after an attempt without an answer counts as
+// told. A workflow that withdrew one before goes on as it began.
+const changePerhapsTold = "perhaps-told"
 
 // giveUp closes the ledger of a delivery whose outcome nobody knows, after so many workers died in it: not silently,
 // and not as delivered.
