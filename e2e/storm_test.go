@@ -85,8 +85,7 @@ func TestStorm_FifteenDefinitionsOnOneTargetAreOneMessagePerChannel(t *testing.T
 	awaitReady(t, worker)
 	r.awaitSamples()
 	keys := s.stormKeys(15)
-	// What a person resolves while its condition still holds is not to fire anew in this story.
-	s.defineAs(rule{suppression: 60}, clears, keys...)
+	s.defineAs(rule{}, clears, keys...)
 	s.makeCritical(keys[9])
 	s.measure(holds, keys...)
 	for _, key := range keys {
@@ -119,7 +118,12 @@ func TestStorm_FifteenDefinitionsOnOneTargetAreOneMessagePerChannel(t *testing.T
 		t.Error("another definition has the same alert")
 	}
 	r.must(t, "alert", "resolve", worst.ID, "-m", "killed it")
-	r.awaitState(t, keys[9], "RESOLVED")
+	// Its condition still holds, so that another alert may open before this one is looked at.
+	eventually(t, patience, worst.ID+" is RESOLVED in the vault", func(ctx context.Context) (bool, any, error) {
+		versions, err := r.versions(ctx, keys[9])
+		list := states(versions, worst.Key)
+		return len(list) > 0 && list[len(list)-1] == "RESOLVED", list, err
+	})
 	if shown := r.must(t, "alert", "show", worst.ID); !strings.Contains(shown, "as part of a storm") {
 		t.Errorf("alert show does not say that it was told as part of a storm:\n%s", shown)
 	}
@@ -135,7 +139,9 @@ func TestStorm_FifteenDefinitionsOnOneTargetAreOneMessagePerChannel(t *testing.T
 	s.measure(clears, keys...)
 	for _, key := range keys {
 		r.awaitState(t, key, "RESOLVED")
-		r.awaitTold(t, key, "RESOLVED", 3)
+		if key != keys[9] {
+			r.awaitTold(t, key, "RESOLVED", 3)
+		}
 	}
 	for _, channel := range stormChannels {
 		list := s.messages(channel)
