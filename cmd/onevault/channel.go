@@ -21,40 +21,22 @@ import (
 )
 
 func (a *app) channelCommand() *cobra.Command {
-	return noun("channel", "See, preview and test the notification channels, and bring them from a file", a.channelListCommand(),
+	return noun("channel", "See, preview and test the notification channels, and bring them from a file", a.channels().command(a),
 		a.channelApplyCommand(), a.channelPreviewCommand(), a.channelTestCommand())
 }
 
-func (a *app) channelListCommand() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the notification channels and how their last message ended",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			found, err := store.Channels(cmd.Context(), all)
-			if err != nil {
-				return err
-			}
-			list := make([]shownChannel, len(found))
-			for i, c := range found {
-				list[i] = showChannel(c)
-			}
-			if err := output.List(a.printer(), list, channelColumns(a.now()), func(c shownChannel) string { return c.Key }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no channels: nobody is told of any alert")
-			}
-			return nil
+func (a *app) channels() listing[shownChannel] {
+	return listing[shownChannel]{
+		short: "List the notification channels and how their last message ended",
+		all:   "disabled channels too",
+		rows: func(ctx context.Context, store *vault.Store, all bool) ([]shownChannel, error) {
+			found, err := store.Channels(ctx, all)
+			return each(found, showChannel), err
 		},
+		columns: channelColumns,
+		name:    func(c shownChannel) string { return c.Key },
+		none:    "no channels: nobody is told of any alert",
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "disabled channels too")
-	return cmd
 }
 
 // shownChannel is a channel as anybody may see it: its configuration without the secrets in it.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -43,40 +42,28 @@ func (a *app) applyChannels(ctx context.Context, name, actor string, dryRun bool
 	if err != nil {
 		return err
 	}
-	author, err := a.author(actor)
-	if err != nil {
+	line := func(key string) int {
+		return file[slices.IndexFunc(file, func(c channels.Channel) bool { return c.Key == key })].Line
+	}
+	var changes map[string]vault.ChannelChange
+	if err := a.writeKept(ctx, name, actor, line, func(store *vault.Store, author string) (refused []vault.DefinitionRefusal, err error) {
+		specs := each(file, func(c channels.Channel) vault.ChannelSpec { return c.ChannelSpec })
+		changes, refused, err = store.PutChannels(ctx, specs, author, dryRun)
+		return refused, err
+	}); err != nil {
 		return err
 	}
-	store, err := a.vault(ctx)
-	if err != nil {
-		return err
-	}
-	specs := make([]vault.ChannelSpec, len(file))
-	for i, c := range file {
-		specs[i] = c.ChannelSpec
-	}
-	changes, refused, err := store.PutChannels(ctx, specs, author, dryRun)
-	if err != nil {
-		return err
-	}
-	if len(refused) > 0 {
-		return a.fileProblems(name, problemsOf(refused, func(key string) int {
-			at := slices.IndexFunc(file, func(c channels.Channel) bool { return c.Key == key })
-			return file[at].Line
-		}))
-	}
-	unchanged := 0
+	a.tellComparisons(each(file, func(c channels.Channel) comparison {
+		change := changes[c.Key]
+		return comparison{key: c.Key, text: c.Type + " " + c.Name, known: change != vault.ChannelAdded, same: change == vault.ChannelUnchanged}
+	}))
 	for _, c := range file {
-		if changes[c.Key] == vault.ChannelUnchanged {
-			unchanged++
-			continue
-		}
-		fmt.Fprintf(a.out, "%s %s   %s %s\n", changes[c.Key], c.Key, c.Type, output.Printable(c.Name))
-		for _, hint := range notify.Lint(configOf(c)) {
-			a.note(output.Printable(hint.Error()))
+		if changes[c.Key] != vault.ChannelUnchanged {
+			for _, hint := range notify.Lint(configOf(c)) {
+				a.note("%s", output.Printable(hint.Error()))
+			}
 		}
 	}
-	fmt.Fprintf(a.out, "%d unchanged\n", unchanged)
 	if dryRun {
 		a.note("dry run: nothing was written")
 	}

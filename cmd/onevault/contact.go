@@ -17,30 +17,23 @@ import (
 )
 
 func (a *app) contactCommand() *cobra.Command {
-	return noun("contact", "See who is told and by which groups, and keep them in a file", a.contactListCommand(), a.contactShowCommand(),
-		a.contactExportCommand(), a.contactLintCommand(), a.contactApplyCommand())
+	return noun("contact", "See who is told and by which groups, and keep them in a file", a.contacts().command(a), a.contactShowCommand(),
+		a.contactExportCommand(), a.keptContacts().lintCommand(a), a.keptContacts().applyCommand(a))
 }
 
-func (a *app) contactListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the contacts with their groups",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := a.foundContacts(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, contactColumns(a.now()), func(c vault.ListedContact) string { return c.Key }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no contacts: channels tell the recipients of their configuration alone; `onevault contact apply FILE` brings some")
-			}
-			return nil
+func (a *app) contacts() listing[vault.ListedContact] {
+	return listing[vault.ListedContact]{
+		short: "List the contacts with their groups",
+		rows: func(ctx context.Context, store *vault.Store, _ bool) ([]vault.ListedContact, error) {
+			return store.Contacts(ctx, nil)
 		},
+		columns: contactColumns,
+		name:    contactKey,
+		none:    "no contacts: channels tell the recipients of their configuration alone; `onevault contact apply FILE` brings some",
 	}
 }
+
+func contactKey(c vault.ListedContact) string { return c.Key }
 
 func contactColumns(now time.Time) []output.Column[vault.ListedContact] {
 	type row = vault.ListedContact
@@ -89,8 +82,8 @@ func (a *app) contactShowCommand() *cobra.Command {
 		Use:   "show KEY",
 		Short: "Show a contact: addresses, hours, groups",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.foundContacts(cmd.Context(), args)
+		RunE: a.onVault(func(ctx context.Context, store *vault.Store, args []string) error {
+			list, err := foundContacts(ctx, store, args)
 			if err != nil {
 				return err
 			}
@@ -112,33 +105,23 @@ func (a *app) contactShowCommand() *cobra.Command {
 				{"quiet", quietOf(c.ContactSpec)},
 				{"written", output.Moment(c.WrittenAt) + " by " + c.Author},
 			})
-		},
+		}),
 	}
 }
 
-func (a *app) foundContacts(ctx context.Context, keys []string) ([]vault.ListedContact, error) {
-	store, err := a.vault(ctx)
-	if err != nil {
-		return nil, err
-	}
+func foundContacts(ctx context.Context, store *vault.Store, keys []string) ([]vault.ListedContact, error) {
 	list, err := store.Contacts(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		if !slices.ContainsFunc(list, func(c vault.ListedContact) bool { return c.Key == key }) {
-			return nil, &failure{exitNotFound, "the vault has no contact " + key, "see `onevault contact list`"}
-		}
+	if key := missing(keys, list, contactKey); key != "" {
+		return nil, &failure{exitNotFound, "the vault has no contact " + key, "see `onevault contact list`"}
 	}
 	return list, nil
 }
 
 // existingGroups are the groups that there are, without those that only channels name.
-func (a *app) existingGroups(ctx context.Context) ([]vault.GroupSpec, error) {
-	store, err := a.vault(ctx)
-	if err != nil {
-		return nil, err
-	}
+func existingGroups(ctx context.Context, store *vault.Store) ([]vault.GroupSpec, error) {
 	list, err := store.RecipientGroups(ctx)
 	if err != nil {
 		return nil, err
@@ -156,113 +139,61 @@ func (a *app) contactExportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [KEY...]",
 		Short: "Write contacts as a file; without keys all, with their groups",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.foundContacts(cmd.Context(), args)
+		RunE: a.onVault(func(ctx context.Context, store *vault.Store, args []string) error {
+			list, err := foundContacts(ctx, store, args)
 			if err != nil {
 				return err
-			}
-			specs := make([]vault.ContactSpec, len(list))
-			for i, c := range list {
-				specs[i] = c.ContactSpec
 			}
 			groups := []vault.GroupSpec{}
 			if len(args) == 0 {
-				if groups, err = a.existingGroups(cmd.Context()); err != nil {
+				if groups, err = existingGroups(ctx, store); err != nil {
 					return err
 				}
 			}
-			text, err := contacts.Write(specs, groups)
-			if err != nil {
-				return err
-			}
-			_, err = a.out.Write(text)
-			return err
-		},
+			return a.exportKept(contacts.Write(each(list, func(c vault.ListedContact) vault.ContactSpec { return c.ContactSpec }), groups))
+		}),
 	}
 }
 
-func (a *app) contactLintCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "lint FILE",
-		Short: "Check a file of contacts: its form, and that the vault would take each; nothing is written",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.readContacts(args[0])
-			if err != nil {
-				return err
-			}
-			if err := a.putContacts(cmd.Context(), args[0], file, "", true); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "%s: %d contacts and %d groups, all in order\n", output.Printable(args[0]), len(file.Contacts), len(file.Groups))
-			return nil
-		},
-	}
-}
-
-func (a *app) contactApplyCommand() *cobra.Command {
-	var (
-		dryRun bool
-		actor  string
-	)
-	cmd := &cobra.Command{
-		Use:   "apply FILE",
-		Short: "Bring a file of contacts and groups into the vault: all of it or nothing",
-		Long: `Bring a file of contacts and groups into the vault, all of it or nothing. What is equal is left alone; what differs gets
+func (a *app) keptContacts() kept[contacts.File] {
+	return kept[contacts.File]{
+		noun:    "contact",
+		plural:  "contacts and groups",
+		example: "contacts.yaml",
+		about: `Bring a file of contacts and groups into the vault, all of it or nothing. What is equal is left alone; what differs gets
 a new version with its author, and holds from the next message on. The members of a group are exactly those of the file.
 What is not in the file is left alone; write enabled: false for somebody who is to be told nothing any more.`,
-		Example: "  onevault contact apply contacts.yaml --dry-run\n  onevault contact export | onevault contact apply -",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.readContacts(args[0])
-			if err != nil {
-				return err
-			}
-			stands, err := a.foundContacts(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			groups, err := a.existingGroups(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := a.putContacts(cmd.Context(), args[0], file, actor, dryRun); err != nil {
-				return err
-			}
-			a.tellContacts(file, stands, groups)
-			if dryRun {
-				a.note("dry run: nothing was written")
-			}
-			return nil
+		parse: contacts.Parse,
+		count: func(f contacts.File) string {
+			return fmt.Sprintf("%d contacts and %d groups", len(f.Contacts), len(f.Groups))
 		},
+		line: func(f contacts.File, key string) int { return f.Lines[key] },
+		put: func(ctx context.Context, store *vault.Store, f contacts.File, author string, dryRun bool) ([]vault.DefinitionRefusal, error) {
+			return store.PutContacts(ctx, f.Contacts, f.Groups, author, dryRun)
+		},
+		compare: compareContacts,
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check and show, write nothing")
-	a.actorFlag(cmd, &actor)
-	return cmd
 }
 
-// tellContacts says what became, or with a dry run would become, of each contact and group of a file.
-func (a *app) tellContacts(file contacts.File, stands []vault.ListedContact, groups []vault.GroupSpec) {
-	unchanged := 0
-	say := func(key, what string, known, same bool) {
-		switch {
-		case !known:
-			fmt.Fprintf(a.out, "+ %s   %s\n", key, output.Printable(what))
-		case same:
-			unchanged++
-		default:
-			fmt.Fprintf(a.out, "~ %s   %s\n", key, output.Printable(what))
-		}
+func compareContacts(ctx context.Context, store *vault.Store, file contacts.File) ([]comparison, error) {
+	stands, err := store.Contacts(ctx, nil)
+	if err != nil {
+		return nil, err
 	}
+	groups, err := existingGroups(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	var compared []comparison
 	for _, c := range file.Contacts {
 		at := slices.IndexFunc(stands, func(s vault.ListedContact) bool { return s.Key == c.Key })
-		say(c.Key, c.Name, at >= 0, at >= 0 && sameContact(c, stands[at].ContactSpec))
+		compared = append(compared, comparison{c.Key, c.Name, at >= 0, at >= 0 && sameContact(c, stands[at].ContactSpec)})
 	}
 	for _, g := range file.Groups {
 		at := slices.IndexFunc(groups, func(s vault.GroupSpec) bool { return s.Key == g.Key })
-		say(g.Key, output.OrNone(strings.Join(g.Members, ", ")), at >= 0, at >= 0 && slices.Equal(g.Members, groups[at].Members))
+		compared = append(compared, comparison{g.Key, output.OrNone(strings.Join(g.Members, ", ")), at >= 0, at >= 0 && slices.Equal(g.Members, groups[at].Members)})
 	}
-	fmt.Fprintf(a.out, "%d unchanged\n", unchanged)
+	return compared, nil
 }
 
 func sameContact(a, b vault.ContactSpec) bool {
@@ -270,32 +201,4 @@ func sameContact(a, b vault.ContactSpec) bool {
 		a.Prefers, b.Prefers = nil, nil
 	}
 	return reflect.DeepEqual(a, b)
-}
-
-func (a *app) readContacts(name string) (contacts.File, error) {
-	text, err := a.readFile(name, "`onevault contact export > "+name+"` writes one")
-	if err != nil {
-		return contacts.File{}, err
-	}
-	file, problems := contacts.Parse(text)
-	if len(problems) > 0 {
-		return contacts.File{}, a.fileProblems(name, problems)
-	}
-	return file, nil
-}
-
-func (a *app) putContacts(ctx context.Context, name string, file contacts.File, actor string, dryRun bool) error {
-	author, err := a.author(actor)
-	if err != nil {
-		return err
-	}
-	store, err := a.vault(ctx)
-	if err != nil {
-		return err
-	}
-	refused, err := store.PutContacts(ctx, file.Contacts, file.Groups, author, dryRun)
-	if err != nil || len(refused) == 0 {
-		return err
-	}
-	return a.fileProblems(name, problemsOf(refused, func(key string) int { return file.Lines[key] }))
 }

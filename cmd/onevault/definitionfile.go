@@ -2,19 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"onevault/alert"
 	"onevault/cmd/onevault/definitions"
 	"onevault/cmd/onevault/output"
-	"onevault/cmd/onevault/yamlfile"
 	"onevault/vault"
 )
 
@@ -34,21 +28,10 @@ func (a *app) definitionExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, key := range args {
-				if !slices.ContainsFunc(stands, func(v vault.DefinitionVersion) bool { return v.Key == key }) {
-					return noDefinition(key)
-				}
+			if key := missing(args, stands, func(v vault.DefinitionVersion) string { return v.Key }); key != "" {
+				return noDefinition(key)
 			}
-			specs := make([]vault.DefinitionSpec, len(stands))
-			for i, v := range stands {
-				specs[i] = v.DefinitionSpec
-			}
-			text, err := definitions.Write(specs)
-			if err != nil {
-				return err
-			}
-			_, err = a.out.Write(text)
-			return err
+			return a.exportKept(definitions.Write(each(stands, func(v vault.DefinitionVersion) vault.DefinitionSpec { return v.DefinitionSpec })))
 		},
 	}
 }
@@ -63,12 +46,7 @@ func (a *app) definitionSchemaCommand() *cobra.Command {
 		Short: "Print the JSON Schema of a file of definitions, for editors",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			text, err := definitions.Schema()
-			if err != nil {
-				return err
-			}
-			_, err = a.out.Write(text)
-			return err
+			return a.exportKept(definitions.Schema())
 		},
 	}
 }
@@ -88,7 +66,7 @@ func (a *app) definitionLintCommand() *cobra.Command {
 				a.note("%s: %d definitions are well-formed; whether their conditions make sense only a vault can say", args[0], len(file))
 				return nil
 			}
-			if err := a.putDefinitions(cmd.Context(), args[0], file, specsOf(file), true); err != nil {
+			if err := a.putDefinitions(cmd.Context(), args[0], file, specsOf(file), "", true); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.out, "%s: %d definitions, all in order\n", output.Printable(args[0]), len(file))
@@ -100,11 +78,7 @@ func (a *app) definitionLintCommand() *cobra.Command {
 }
 
 func specsOf(file []definitions.Definition) []vault.DefinitionSpec {
-	specs := make([]vault.DefinitionSpec, len(file))
-	for i, d := range file {
-		specs[i] = d.DefinitionSpec
-	}
-	return specs
+	return each(file, func(d definitions.Definition) vault.DefinitionSpec { return d.DefinitionSpec })
 }
 
 func (a *app) definitionDiffCommand() *cobra.Command {
@@ -169,7 +143,7 @@ that they began with. What is not in the file is left alone, too, unless --prune
 					return err
 				}
 			}
-			if err := a.putDefinitionsAs(cmd.Context(), args[0], file, put, actor, dryRun); err != nil {
+			if err := a.putDefinitions(cmd.Context(), args[0], file, put, actor, dryRun); err != nil {
 				return err
 			}
 			if dryRun {
@@ -186,67 +160,8 @@ that they began with. What is not in the file is left alone, too, unless --prune
 	return cmd
 }
 
-// readDefinitions reads a file, or stdin for "-", and says all that is wrong with its form.
 func (a *app) readDefinitions(name string) ([]definitions.Definition, error) {
-	text, err := a.readFile(name, "`onevault definition export > "+name+"` writes one")
-	if err != nil {
-		return nil, err
-	}
-	file, problems := definitions.Parse(text)
-	if len(problems) > 0 {
-		return nil, a.fileProblems(name, problems)
-	}
-	return file, nil
-}
-
-// readFile reads a file of definitions, tests or policies, or stdin for "-"; remedy says where to find one.
-func (a *app) readFile(name, remedy string) ([]byte, error) {
-	var (
-		text []byte
-		err  error
-	)
-	if name == "-" {
-		text, err = io.ReadAll(io.LimitReader(a.in, maxFile+1))
-	} else {
-		text, err = os.ReadFile(name)
-	}
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, &failure{exitNotFound, "there is no file " + name, remedy}
-	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	case len(text) > maxFile:
-		return nil, &failure{exitError, fmt.Sprintf("%s has more than %d bytes", name, maxFile), "split it: each file is applied by itself"}
-	}
-	return text, nil
-}
-
-// maxFile bounds a file, in bytes: some thousands of definitions.
-const maxFile = 4 << 20
-
-// fileProblems tells each problem with its place, as compilers do.
-func (a *app) fileProblems(name string, problems []yamlfile.Problem) error {
-	if a.printer().Structured() {
-		if err := a.printer().Value(problems); err != nil {
-			return err
-		}
-		return &silent{exitError}
-	}
-	for _, p := range problems {
-		place := name
-		if p.Line > 0 {
-			place = fmt.Sprintf("%s:%d", name, p.Line)
-		}
-		subject := strings.Trim(p.Key+"."+p.Field, ".")
-		if subject != "" {
-			subject += ": "
-		}
-		fmt.Fprintf(a.errOut, "%s: %s\n", place, output.Printable(subject+p.Text))
-		if p.Remedy != "" {
-			fmt.Fprintf(a.errOut, "  %s\n", output.Printable(p.Remedy))
-		}
-	}
-	return &failure{code: exitError, message: fmt.Sprintf("%d problems in %s", len(problems), name)}
+	return readKept(a, "definition", name, definitions.Parse)
 }
 
 func (a *app) compareDefinitions(ctx context.Context, name string, prune bool) ([]definitions.Definition, []definitions.Difference, error) {
@@ -312,64 +227,25 @@ func shown(value string) string {
 	return output.Printable(value)
 }
 
-// putDefinitions writes with the name of whoever is logged in; see putDefinitionsAs.
-func (a *app) putDefinitions(ctx context.Context, name string, file []definitions.Definition, put []vault.DefinitionSpec, dryRun bool) error {
-	return a.putDefinitionsAs(ctx, name, file, put, "", dryRun)
-}
-
-// putDefinitionsAs has the vault take definitions, or say of each why not.
-func (a *app) putDefinitionsAs(ctx context.Context, name string, file []definitions.Definition, put []vault.DefinitionSpec, actor string, dryRun bool) error {
-	author, err := a.author(actor)
+// putDefinitions has the vault take definitions, or say of each why not.
+func (a *app) putDefinitions(ctx context.Context, name string, file []definitions.Definition, put []vault.DefinitionSpec, actor string, dryRun bool) error {
+	var unheard []string
+	line := func(key string) int {
+		at := slices.IndexFunc(file, func(d definitions.Definition) bool { return d.Key == key })
+		if at < 0 {
+			return 0
+		}
+		return file[at].Line
+	}
+	err := a.writeKept(ctx, name, actor, line, func(store *vault.Store, author string) (refused []vault.DefinitionRefusal, err error) {
+		refused, unheard, err = store.PutDefinitions(ctx, put, author, dryRun)
+		return refused, err
+	})
 	if err != nil {
 		return err
-	}
-	store, err := a.vault(ctx)
-	if err != nil {
-		return err
-	}
-	refused, unheard, err := store.PutDefinitions(ctx, put, author, dryRun)
-	if err != nil {
-		return err
-	}
-	if len(refused) > 0 {
-		return a.fileProblems(name, problemsOf(refused, func(key string) int {
-			at := slices.IndexFunc(file, func(d definitions.Definition) bool { return d.Key == key })
-			if at < 0 {
-				return 0
-			}
-			return file[at].Line
-		}))
 	}
 	for _, key := range unheard {
 		a.note("%s: heard by nobody: no enabled channel lets it through; see `onevault doctor`", output.Printable(key))
 	}
 	return nil
-}
-
-// problemsOf says where in a file stands what the vault refused; line finds the line of a key.
-func problemsOf(refused []vault.DefinitionRefusal, line func(key string) int) []yamlfile.Problem {
-	problems := make([]yamlfile.Problem, len(refused))
-	for i, r := range refused {
-		problems[i] = yamlfile.Problem{Key: r.Key, Line: line(r.Key), Text: r.Err.Error()}
-		if refusal := (*vault.Refusal)(nil); errors.As(r.Err, &refusal) {
-			problems[i].Text, problems[i].Remedy = refusal.Message, refusal.Hint
-		}
-	}
-	return problems
-}
-
-// author is who stands in a version that this command line writes: the actor where one is given, and how it is known.
-func (a *app) author(actor string) (string, error) {
-	c := alert.Command{Actor: actor}
-	if err := a.signCommand(&c); err != nil {
-		return "", err
-	}
-	author := c.Via
-	if c.Actor != login() {
-		author = c.Actor + " " + c.Via
-	}
-	if runes := []rune(author); len(runes) > 100 {
-		author = string(runes[:100])
-	}
-	return author, nil
 }

@@ -118,7 +118,7 @@ author, and can be rolled back in turn.`,
 			if err := a.printDifferences([]definitions.Difference{difference}); err != nil {
 				return err
 			}
-			return a.putDefinitionsAs(cmd.Context(), args[0], nil, []vault.DefinitionSpec{back.DefinitionSpec}, actor, dryRun)
+			return a.putDefinitions(cmd.Context(), args[0], nil, []vault.DefinitionSpec{back.DefinitionSpec}, actor, dryRun)
 		},
 	}
 	cmd.Flags().IntVar(&to, "to", 0, "the version's number in `onevault definition history` (default: the one before the present)")

@@ -334,28 +334,15 @@ func completeWords(complete bool) string {
 }
 
 func (a *app) evidenceListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the evidence that was exported: of what, by whom, and the digest of its manifest",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list, err := store.EvidenceExports(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, evidenceColumns(), func(e vault.ListedEvidence) string { return e.ManifestSHA256 }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no evidence was exported from this vault")
-			}
-			return nil
+	return listing[vault.ListedEvidence]{
+		short: "List the evidence that was exported: of what, by whom, and the digest of its manifest",
+		rows: func(ctx context.Context, store *vault.Store, _ bool) ([]vault.ListedEvidence, error) {
+			return store.EvidenceExports(ctx)
 		},
-	}
+		columns: func(time.Time) []output.Column[vault.ListedEvidence] { return evidenceColumns() },
+		name:    func(e vault.ListedEvidence) string { return e.ManifestSHA256 },
+		none:    "no evidence was exported from this vault",
+	}.command(a)
 }
 
 func evidenceColumns() []output.Column[vault.ListedEvidence] {

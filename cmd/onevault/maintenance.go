@@ -15,7 +15,9 @@ import (
 
 func (a *app) maintenanceCommand() *cobra.Command {
 	return noun("maintenance", "Plan times in which people are not told of alerts, also recurring ones",
-		a.maintenanceAddCommand(), a.maintenanceListCommand(), a.maintenanceShowCommand(), a.maintenanceRemoveCommand())
+		a.maintenanceAddCommand(), a.maintenances().command(a), a.maintenanceShowCommand(), a.removeCommand("End a maintenance and all its windows to come", func(ctx context.Context, store *vault.Store, name, by string) error {
+			return store.RemoveMaintenance(ctx, name, by)
+		}))
 }
 
 func (a *app) maintenanceAddCommand() *cobra.Command {
@@ -163,32 +165,17 @@ func nextWindows(m vault.Maintenance, n int, now time.Time) string {
 	return "next " + strings.Join(texts, ", ")
 }
 
-func (a *app) maintenanceListCommand() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the maintenances and when each mutes next",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list, err := store.Maintenances(cmd.Context(), all)
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, maintenanceColumns(a.now()), func(m vault.Maintenance) string { return m.Name }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no maintenance is planned")
-			}
-			return nil
+func (a *app) maintenances() listing[vault.Maintenance] {
+	return listing[vault.Maintenance]{
+		short: "List the maintenances and when each mutes next",
+		all:   "removed ones too",
+		rows: func(ctx context.Context, store *vault.Store, all bool) ([]vault.Maintenance, error) {
+			return store.Maintenances(ctx, all)
 		},
+		columns: maintenanceColumns,
+		name:    func(m vault.Maintenance) string { return m.Name },
+		none:    "no maintenance is planned",
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "removed ones too")
-	return cmd
 }
 
 func maintenanceColumns(now time.Time) []output.Column[vault.Maintenance] {
@@ -281,50 +268,16 @@ func (a *app) showMaintenance(m vault.Maintenance) error {
 	return nil
 }
 
-func (a *app) maintenanceRemoveCommand() *cobra.Command {
-	var who string
-	cmd := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "End a maintenance and all its windows to come",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := store.RemoveMaintenance(cmd.Context(), args[0], by); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.out, "removed "+args[0])
-			return nil
-		},
-	}
-	a.actorFlag(cmd, &who)
-	return cmd
-}
-
 func (a *app) inhibitionCommand() *cobra.Command {
-	list := &cobra.Command{
-		Use:   "list",
-		Short: "List the inhibitions: which alert speaks for which others",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			found, err := store.Inhibitions(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return output.List(a.printer(), found, inhibitionColumns(), func(i vault.Inhibition) string { return i.Key })
+	list := listing[vault.Inhibition]{
+		short: "List the inhibitions: which alert speaks for which others",
+		rows: func(ctx context.Context, store *vault.Store, _ bool) ([]vault.Inhibition, error) {
+			return store.Inhibitions(ctx)
 		},
+		columns: func(time.Time) []output.Column[vault.Inhibition] { return inhibitionColumns() },
+		name:    func(i vault.Inhibition) string { return i.Key },
 	}
-	cmd := noun("inhibition", "See which alerts speak for others", list)
+	cmd := noun("inhibition", "See which alerts speak for others", list.command(a))
 	cmd.Long = `While an alert of an inhibition's source definition is active, the alerts that match and agree with it in its equal fields
 are muted. A source that is silenced itself speaks for nobody. Inhibitions are rows of monitoring.inhibition_s.`
 	return cmd

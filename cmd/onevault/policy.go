@@ -18,34 +18,23 @@ import (
 )
 
 func (a *app) policyCommand() *cobra.Command {
-	return noun("policy", "See who is paged when, as long as nobody answers, and keep it in a file", a.policyListCommand(), a.policyShowCommand(),
-		a.policyExportCommand(), a.policyLintCommand(), a.policyApplyCommand())
+	return noun("policy", "See who is paged when, as long as nobody answers, and keep it in a file", a.policies().command(a), a.policyShowCommand(),
+		a.policyExportCommand(), a.keptPolicies().lintCommand(a), a.keptPolicies().applyCommand(a))
 }
 
-func (a *app) policyListCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "list",
-		Short: "List the escalation policies and who follows them",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list, err := store.Policies(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, policyColumns(a.now()), func(p vault.ListedPolicy) string { return p.Key }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no policies: everybody is told again after each escalate_after; `onevault policy apply FILE` brings some")
-			}
-			return nil
+func (a *app) policies() listing[vault.ListedPolicy] {
+	return listing[vault.ListedPolicy]{
+		short: "List the escalation policies and who follows them",
+		rows: func(ctx context.Context, store *vault.Store, _ bool) ([]vault.ListedPolicy, error) {
+			return store.Policies(ctx, nil)
 		},
+		columns: policyColumns,
+		name:    policyKey,
+		none:    "no policies: everybody is told again after each escalate_after; `onevault policy apply FILE` brings some",
 	}
 }
+
+func policyKey(p vault.ListedPolicy) string { return p.Key }
 
 func policyColumns(now time.Time) []output.Column[vault.ListedPolicy] {
 	type row = vault.ListedPolicy
@@ -89,8 +78,8 @@ func (a *app) policyShowCommand() *cobra.Command {
 		Use:   "show KEY",
 		Short: "Show an escalation policy and the definitions that follow it",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.foundPolicies(cmd.Context(), args)
+		RunE: a.onVault(func(ctx context.Context, store *vault.Store, args []string) error {
+			list, err := foundPolicies(ctx, store, args)
 			if err != nil {
 				return err
 			}
@@ -114,23 +103,17 @@ func (a *app) policyShowCommand() *cobra.Command {
 			return printer.Pairs(append(pairs,
 				[2]string{"followed by", strings.Join(p.Definitions, ", ")},
 				[2]string{"written", output.Moment(p.WrittenAt) + " by " + p.Author}))
-		},
+		}),
 	}
 }
 
-func (a *app) foundPolicies(ctx context.Context, keys []string) ([]vault.ListedPolicy, error) {
-	store, err := a.vault(ctx)
-	if err != nil {
-		return nil, err
-	}
+func foundPolicies(ctx context.Context, store *vault.Store, keys []string) ([]vault.ListedPolicy, error) {
 	list, err := store.Policies(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		if !slices.ContainsFunc(list, func(p vault.ListedPolicy) bool { return p.Key == key }) {
-			return nil, &failure{exitNotFound, "the vault has no escalation policy " + key, "see `onevault policy list`"}
-		}
+	if key := missing(keys, list, policyKey); key != "" {
+		return nil, &failure{exitNotFound, "the vault has no escalation policy " + key, "see `onevault policy list`"}
 	}
 	return list, nil
 }
@@ -139,96 +122,55 @@ func (a *app) policyExportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [KEY...]",
 		Short: "Write the escalation policies as a file",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.foundPolicies(cmd.Context(), args)
+		RunE: a.onVault(func(ctx context.Context, store *vault.Store, args []string) error {
+			list, err := foundPolicies(ctx, store, args)
 			if err != nil {
 				return err
 			}
-			specs := make([]vault.PolicySpec, len(list))
-			for i, p := range list {
-				specs[i] = p.PolicySpec
-			}
-			text, err := policies.Write(specs)
-			if err != nil {
-				return err
-			}
-			_, err = a.out.Write(text)
-			return err
-		},
+			return a.exportKept(policies.Write(each(list, func(p vault.ListedPolicy) vault.PolicySpec { return p.PolicySpec })))
+		}),
 	}
 }
 
-func (a *app) policyLintCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "lint FILE",
-		Short: "Check a file of escalation policies: its form, and that the vault would take each; nothing is written",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.readPolicies(args[0])
-			if err != nil {
-				return err
-			}
-			if err := a.putPolicies(cmd.Context(), args[0], file, "", true); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.out, "%s: %d policies, all in order\n", output.Printable(args[0]), len(file))
-			return nil
-		},
-	}
-}
-
-func (a *app) policyApplyCommand() *cobra.Command {
-	var (
-		dryRun bool
-		actor  string
-	)
-	cmd := &cobra.Command{
-		Use:   "apply FILE",
-		Short: "Bring a file of escalation policies into the vault: all of it or nothing",
-		Long: `Bring a file of escalation policies into the vault, all of it or nothing. What is equal is left alone; what differs gets
+func (a *app) keptPolicies() kept[[]policies.Policy] {
+	return kept[[]policies.Policy]{
+		noun:    "policy",
+		plural:  "escalation policies",
+		example: "policies.yaml",
+		about: `Bring a file of escalation policies into the vault, all of it or nothing. What is equal is left alone; what differs gets
 a new version with its author. Alerts that are open follow to their end the version that they began with. What is
 not in the file is left alone, too; write enabled: false to have nobody follow a policy any more.`,
-		Example: "  onevault policy apply policies.yaml --dry-run\n  onevault policy export | onevault policy apply -",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := a.readPolicies(args[0])
-			if err != nil {
-				return err
+		parse: policies.Parse,
+		count: func(file []policies.Policy) string { return fmt.Sprintf("%d policies", len(file)) },
+		line: func(file []policies.Policy, key string) int {
+			at := slices.IndexFunc(file, func(p policies.Policy) bool { return p.Key == key })
+			if at < 0 {
+				return 0
 			}
-			stands, err := a.foundPolicies(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			if err := a.putPolicies(cmd.Context(), args[0], file, actor, dryRun); err != nil {
-				return err
-			}
-			a.tellPolicies(file, stands)
-			if dryRun {
-				a.note("dry run: nothing was written")
-			}
-			return nil
+			return file[at].Line
 		},
+		put: func(ctx context.Context, store *vault.Store, file []policies.Policy, author string, dryRun bool) ([]vault.DefinitionRefusal, error) {
+			return store.PutPolicies(ctx, each(file, func(p policies.Policy) vault.PolicySpec { return p.PolicySpec }), author, dryRun)
+		},
+		compare: comparePolicies,
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check and show, write nothing")
-	a.actorFlag(cmd, &actor)
-	return cmd
 }
 
-// tellPolicies says what became, or with a dry run would become, of each policy of a file.
-func (a *app) tellPolicies(file []policies.Policy, stands []vault.ListedPolicy) {
-	unchanged := 0
-	for _, p := range file {
-		at := slices.IndexFunc(stands, func(s vault.ListedPolicy) bool { return s.Key == p.Key })
-		switch {
-		case at < 0:
-			fmt.Fprintf(a.out, "+ %s   %s\n", p.Key, output.Printable(ladder(p.PolicySpec)))
-		case samePolicy(p.PolicySpec, stands[at].PolicySpec):
-			unchanged++
-		default:
-			fmt.Fprintf(a.out, "~ %s   %s -> %s\n", p.Key, output.Printable(ladder(stands[at].PolicySpec)), output.Printable(ladder(p.PolicySpec)))
+func comparePolicies(ctx context.Context, store *vault.Store, file []policies.Policy) ([]comparison, error) {
+	stands, err := store.Policies(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	compared := make([]comparison, len(file))
+	for i, p := range file {
+		compared[i] = comparison{key: p.Key, text: ladder(p.PolicySpec)}
+		if at := slices.IndexFunc(stands, func(s vault.ListedPolicy) bool { return s.Key == p.Key }); at >= 0 {
+			was := stands[at].PolicySpec
+			compared[i].known, compared[i].same = true, samePolicy(p.PolicySpec, was)
+			compared[i].text = ladder(was) + " -> " + compared[i].text
 		}
 	}
-	fmt.Fprintf(a.out, "%d unchanged\n", unchanged)
+	return compared, nil
 }
 
 func samePolicy(a, b vault.PolicySpec) bool {
@@ -236,42 +178,4 @@ func samePolicy(a, b vault.PolicySpec) bool {
 		a.DefaultFor, b.DefaultFor = nil, nil
 	}
 	return reflect.DeepEqual(a, b)
-}
-
-func (a *app) readPolicies(name string) ([]policies.Policy, error) {
-	text, err := a.readFile(name, "`onevault policy export > "+name+"` writes one")
-	if err != nil {
-		return nil, err
-	}
-	file, problems := policies.Parse(text)
-	if len(problems) > 0 {
-		return nil, a.fileProblems(name, problems)
-	}
-	return file, nil
-}
-
-func (a *app) putPolicies(ctx context.Context, name string, file []policies.Policy, actor string, dryRun bool) error {
-	author, err := a.author(actor)
-	if err != nil {
-		return err
-	}
-	store, err := a.vault(ctx)
-	if err != nil {
-		return err
-	}
-	specs := make([]vault.PolicySpec, len(file))
-	for i, p := range file {
-		specs[i] = p.PolicySpec
-	}
-	refused, err := store.PutPolicies(ctx, specs, author, dryRun)
-	if err != nil || len(refused) == 0 {
-		return err
-	}
-	return a.fileProblems(name, problemsOf(refused, func(key string) int {
-		at := slices.IndexFunc(file, func(p policies.Policy) bool { return p.Key == key })
-		if at < 0 {
-			return 0
-		}
-		return file[at].Line
-	}))
 }

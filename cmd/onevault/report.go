@@ -113,13 +113,7 @@ func (a *app) reportListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := output.List(a.printer(), list, reportColumns(a.now()), func(r vault.ListedReport) string { return r.Date }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no report was recorded yet; the schedule makes one every morning, `onevault schedule trigger report` now")
-			}
-			return nil
+			return printList(a, list, reportColumns(a.now()), func(r vault.ListedReport) string { return r.Date }, "no report was recorded yet; the schedule makes one every morning, `onevault schedule trigger report` now")
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 31, "how many, the newest first")

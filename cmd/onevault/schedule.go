@@ -58,13 +58,7 @@ func (a *app) scheduleListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := output.List(a.printer(), list, scheduleColumns(a.now()), func(s shownSchedule) string { return s.ID }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no schedules; a worker creates them at its start")
-			}
-			return nil
+			return printList(a, list, scheduleColumns(a.now()), func(s shownSchedule) string { return s.ID }, "no schedules; a worker creates them at its start")
 		},
 	}
 }

@@ -210,13 +210,7 @@ func (a *app) securityStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := output.List(a.printer(), shownChecks(list), checkColumns(a.now()), func(c shownCheck) string { return c.Check }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("nobody looked within a week; `onevault security run` does it now, the schedule every 15 minutes")
-			}
-			return nil
+			return printList(a, shownChecks(list), checkColumns(a.now()), func(c shownCheck) string { return c.Check }, "nobody looked within a week; `onevault security run` does it now, the schedule every 15 minutes")
 		},
 	}
 	cmd.Flags().StringVar(&target, "target", "", "only this target")

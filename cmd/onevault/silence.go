@@ -22,7 +22,7 @@ every alert writes target=~.`
 
 func (a *app) silenceCommand() *cobra.Command {
 	return noun("silence", "Keep people from being told of alerts for a while",
-		a.silenceAddCommand(), a.silenceListCommand(), a.silenceShowCommand(), a.silenceExtendCommand(), a.silenceEndCommand())
+		a.silenceAddCommand(), a.silences().command(a), a.silenceShowCommand(), a.silenceExtendCommand(), a.silenceEndCommand())
 }
 
 // silenceFlags say how long, why, and how much.
@@ -252,32 +252,17 @@ func previewLines(p vault.Preview) []string {
 	return append(lines, fmt.Sprintf("can mute: %d of %d (definitions on targets)", p.CanMute, p.CanFire))
 }
 
-func (a *app) silenceListCommand() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the silences, the next to end first",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list, err := store.Silences(cmd.Context(), all)
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, silenceColumns(a.now()), func(s vault.Silence) string { return s.ID }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no silences; --all shows those that ended")
-			}
-			return nil
+func (a *app) silences() listing[vault.Silence] {
+	return listing[vault.Silence]{
+		short: "List the silences, the next to end first",
+		all:   "those that ended too",
+		rows: func(ctx context.Context, store *vault.Store, all bool) ([]vault.Silence, error) {
+			return store.Silences(ctx, all)
 		},
+		columns: silenceColumns,
+		name:    func(s vault.Silence) string { return s.ID },
+		none:    "no silences; --all shows those that ended",
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "those that ended too")
-	return cmd
 }
 
 func silenceColumns(now time.Time) []output.Column[vault.Silence] {
@@ -370,11 +355,7 @@ func (a *app) silenceExtendCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
@@ -407,11 +388,7 @@ func (a *app) silenceEndCommand() *cobra.Command {
 		Short: "End silences now; people are told at once of what nobody has answered",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}

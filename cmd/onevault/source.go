@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,43 +16,29 @@ import (
 
 func (a *app) sourceCommand() *cobra.Command {
 	cmd := noun("source", "See, set and remove the systems whose alerts are taken in: Alertmanager, or whatever sends JSON",
-		a.sourceListCommand(), a.sourceApplyCommand(), a.sourceRemoveCommand())
+		a.sources().command(a), a.sourceApplyCommand(),
+		a.removeCommand("Refuse what a system sends from now on; its open alerts stay until somebody resolves them",
+			func(ctx context.Context, store *vault.Store, name, by string) error {
+				return store.RemoveSource(ctx, name, by)
+			}))
 	cmd.Long = `A source is a system that sends alerts to the workers' API: Prometheus' Alertmanager, or anything that can send JSON.
 Each proves itself by a bearer token, or by the signature of Standard Webhooks. Its row holds no secret: it names a variable or a
 file of the workers. See docs/inbound.md.`
 	return cmd
 }
 
-func (a *app) sourceListCommand() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the sources, where they send to, and how many definitions their alerts have created",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			found, err := store.Sources(cmd.Context(), all)
-			if err != nil {
-				return err
-			}
-			list := make([]shownSource, len(found))
-			for i, s := range found {
-				list[i] = a.showSource(s)
-			}
-			if err := output.List(a.printer(), list, sourceColumns(a.now()), func(s shownSource) string { return s.Name }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no sources; add one: onevault source apply prometheus --token-env ALERTMANAGER_TOKEN")
-			}
-			return nil
+func (a *app) sources() listing[shownSource] {
+	return listing[shownSource]{
+		short: "List the sources, where they send to, and how many definitions their alerts have created",
+		all:   "removed ones too",
+		rows: func(ctx context.Context, store *vault.Store, all bool) ([]shownSource, error) {
+			found, err := store.Sources(ctx, all)
+			return each(found, a.showSource), err
 		},
+		columns: sourceColumns,
+		name:    func(s shownSource) string { return s.Name },
+		none:    "no sources; add one: onevault source apply prometheus --token-env ALERTMANAGER_TOKEN",
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "removed ones too")
-	return cmd
 }
 
 // shownSource is a source with the address that it sends to.
@@ -119,11 +106,7 @@ any other; --max-definitions bounds how many. The alerts stand on the target tha
 			"  onevault source apply backups --secret-file /etc/onevault/backups.secret --max-definitions 20 --description \"nightly backups\"",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
@@ -150,32 +133,6 @@ any other; --max-definitions bounds how many. The alerts stand on the target tha
 	flags.StringVar(&s.TargetLabel, "target-label", "", "the label of its alerts that names a watched server")
 	flags.IntVar(&s.MaxDefinitions, "max-definitions", 200, "how many definitions its alerts may create; what is beyond shares one for each severity")
 	flags.StringVar(&s.Description, "description", "", "what it is, and whom to ask about it")
-	a.actorFlag(cmd, &who)
-	return cmd
-}
-
-func (a *app) sourceRemoveCommand() *cobra.Command {
-	var who string
-	cmd := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "Refuse what a system sends from now on; its open alerts stay until somebody resolves them",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := store.RemoveSource(cmd.Context(), args[0], by); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.out, "removed "+args[0])
-			return nil
-		},
-	}
 	a.actorFlag(cmd, &who)
 	return cmd
 }

@@ -20,7 +20,7 @@ import (
 
 func (a *app) targetCommand() *cobra.Command {
 	cmd := noun("target", "See, check, add and remove the PostgreSQL servers that are watched",
-		a.targetListCommand(), a.targetCheckCommand(), a.targetAddCommand(), a.targetChangeCommand(), a.targetRemoveCommand())
+		a.targets().command(a), a.targetCheckCommand(), a.targetAddCommand(), a.targetChangeCommand(), a.targetRemoveCommand())
 	cmd.Long = `The vault's own server is the target "local" and always watched. Any number of others can be added; workers
 begin within seconds, without a restart. A target's row holds no secret: it names a variable or a file of the workers.`
 	return cmd
@@ -80,12 +80,6 @@ func second(args []string) string {
 	return ""
 }
 
-// actor is who acts, from the flag, the variable, or the login.
-func (a *app) actor(given string) (string, error) {
-	signed, err := a.sign(given, "")
-	return signed.Actor, err
-}
-
 func (a *app) targetAddCommand() *cobra.Command {
 	var (
 		flags   addressFlags
@@ -108,11 +102,7 @@ checked from here, if its secret is here as well; what that finds changes nothin
 			if err != nil {
 				return err
 			}
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
@@ -169,11 +159,7 @@ open alerts stay as they are. Workers follow within seconds.`,
 			if cmd.Flags().Changed("collect-every") {
 				change.CollectEvery = &every
 			}
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
@@ -239,11 +225,7 @@ of them is told so. All that was measured and decided stays in the vault; a targ
 goes on with it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			by, err := a.actor(who)
-			if err != nil {
-				return err
-			}
-			store, err := a.vault(cmd.Context())
+			store, by, err := a.vaultAs(cmd.Context(), who)
 			if err != nil {
 				return err
 			}
@@ -328,30 +310,17 @@ func serverVersionText(number int) string {
 	return fmt.Sprintf("%d.%d", number/10000, number%10000)
 }
 
-func (a *app) targetListCommand() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the watched servers: whether they answer, when they were measured last, and why not",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			found, err := store.Targets(cmd.Context(), all)
-			if err != nil {
-				return err
-			}
-			list := make([]shownTarget, len(found))
-			for i, t := range found {
-				list[i] = showTarget(t, a.now())
-			}
-			return output.List(a.printer(), list, targetColumns(a.now()), func(t shownTarget) string { return t.Name })
+func (a *app) targets() listing[shownTarget] {
+	return listing[shownTarget]{
+		short: "List the watched servers: whether they answer, when they were measured last, and why not",
+		all:   "removed ones too",
+		rows: func(ctx context.Context, store *vault.Store, all bool) ([]shownTarget, error) {
+			found, err := store.Targets(ctx, all)
+			return each(found, func(t vault.ListedTarget) shownTarget { return showTarget(t, a.now()) }), err
 		},
+		columns: targetColumns,
+		name:    func(t shownTarget) string { return t.Name },
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "removed ones too")
-	return cmd
 }
 
 func targetColumns(now time.Time) []output.Column[shownTarget] {

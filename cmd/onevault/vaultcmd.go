@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -122,28 +123,16 @@ func statsColumns(now time.Time) []output.Column[vault.TableStats] {
 }
 
 func (a *app) vaultArchivesCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "archives",
-		Short: "List what was archived, and what became of it",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := a.vault(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list, err := store.Archives(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := output.List(a.printer(), list, archiveColumns(a.now()), func(l vault.ListedArchive) string { return l.Name }); err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("no archives: nothing is older than its retention (see `onevault vault stats`)")
-			}
-			return nil
+	return listing[vault.ListedArchive]{
+		use:   "archives",
+		short: "List what was archived, and what became of it",
+		rows: func(ctx context.Context, store *vault.Store, _ bool) ([]vault.ListedArchive, error) {
+			return store.Archives(ctx)
 		},
-	}
+		columns: archiveColumns,
+		name:    func(l vault.ListedArchive) string { return l.Name },
+		none:    "no archives: nothing is older than its retention (see `onevault vault stats`)",
+	}.command(a)
 }
 
 func archiveColumns(now time.Time) []output.Column[vault.ListedArchive] {

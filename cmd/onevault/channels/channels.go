@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -90,20 +88,20 @@ func (p *parser) field(c *Channel, e yamlfile.Entry) {
 	)
 	switch e.Name {
 	case "key":
-		if c.Key, err = word(e.Value); err == nil && !keyPattern.MatchString(c.Key) {
+		if c.Key, err = yamlfile.Word(e.Value); err == nil && !keyPattern.MatchString(c.Key) {
 			err = fmt.Errorf("is %q", c.Key)
 		}
 		remedy = "use at most 100 letters, digits and _ . : -"
 	case "name":
-		c.Name, err = word(e.Value)
+		c.Name, err = yamlfile.Word(e.Value)
 		remedy = "write what people call it"
 	case "type":
-		if c.Type, err = word(e.Value); err == nil && !slices.Contains(types, c.Type) {
+		if c.Type, err = yamlfile.Word(e.Value); err == nil && !slices.Contains(types, c.Type) {
 			err = fmt.Errorf("is %q", c.Type)
 		}
 		remedy = "use EMAIL, SLACK, SMS, VOICE, WEBHOOK or PAGERDUTY"
 	case "enabled":
-		c.Enabled, err = truth(e.Value)
+		c.Enabled, err = yamlfile.Bool(e.Value)
 		remedy = "write true or false"
 	case "configuration":
 		c.Configuration, err = object(e.Value)
@@ -112,28 +110,28 @@ func (p *parser) field(c *Channel, e yamlfile.Entry) {
 		c.TimeRestrictions, err = object(e.Value)
 		remedy = "write a mapping with windows, see docs/contacts.md"
 	case "recipient_groups":
-		c.RecipientGroups, err = words(e.Value)
+		c.RecipientGroups, err = yamlfile.SomeWords(e.Value)
 		remedy = "write a list of groups: [ONCALL]"
 	case "severity_filter":
-		c.SeverityFilter, err = words(e.Value)
+		c.SeverityFilter, err = yamlfile.SomeWords(e.Value)
 		remedy = "write a list of severities: [CRITICAL, HIGH]"
 	case "category_filter":
-		c.CategoryFilter, err = words(e.Value)
+		c.CategoryFilter, err = yamlfile.SomeWords(e.Value)
 		remedy = "write a list of categories: [PERFORMANCE]"
 	case "rate_limit_per_hour":
 		var n int
-		if n, err = count(e.Value); err == nil {
+		if n, err = yamlfile.Count(e.Value); err == nil {
 			c.RateLimitPerHour = &n
 		}
 		remedy = "write how many messages one recipient gets within an hour, 0 for no limit"
 	case "delivery_confirmation_required":
-		c.DeliveryConfirmation, err = truth(e.Value)
+		c.DeliveryConfirmation, err = yamlfile.Bool(e.Value)
 		remedy = "write true or false"
 	case "retry_attempts":
-		c.RetryAttempts, err = count(e.Value)
+		c.RetryAttempts, err = yamlfile.Count(e.Value)
 		remedy = "write how often it is tried once more: 3"
 	case "retry_delay_seconds":
-		c.RetryDelaySeconds, err = count(e.Value)
+		c.RetryDelaySeconds, err = yamlfile.Count(e.Value)
 		remedy = "write how many seconds lie between two attempts: 300"
 	default:
 		err, remedy = errors.New("unknown field"), yamlfile.Suggest(e.Name, fields)
@@ -141,42 +139,6 @@ func (p *parser) field(c *Channel, e yamlfile.Entry) {
 	if err != nil {
 		p.Problem(e.Value.Line, c.Key, e.Name, remedy, "%v", err)
 	}
-}
-
-func word(node *yaml.Node) (string, error) {
-	if node.Kind != yaml.ScalarNode || strings.TrimSpace(node.Value) == "" || node.Tag == "!!null" {
-		return "", fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return node.Value, nil
-}
-
-func words(node *yaml.Node) ([]string, error) {
-	if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
-		return nil, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	list := make([]string, len(node.Content))
-	for i, item := range node.Content {
-		var err error
-		if list[i], err = word(yamlfile.Resolve(item)); err != nil {
-			return nil, fmt.Errorf("holds what %w", err)
-		}
-	}
-	return list, nil
-}
-
-func truth(node *yaml.Node) (bool, error) {
-	if node.Kind != yaml.ScalarNode || node.Tag != "!!bool" {
-		return false, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return strings.EqualFold(node.Value, "true"), nil
-}
-
-func count(node *yaml.Node) (int, error) {
-	n, err := strconv.Atoi(node.Value)
-	if node.Kind != yaml.ScalarNode || err != nil || n < 0 {
-		return 0, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return n, nil
 }
 
 // object is a mapping as JSON.

@@ -85,28 +85,28 @@ func (p *parser) contact(node *yaml.Node) {
 		case "key":
 		case "name":
 			named = true
-			c.Name, err = word(e.Value)
+			c.Name, err = yamlfile.Word(e.Value)
 			remedy = "write the person's name"
 		case "email":
-			c.Email, err = word(e.Value)
+			c.Email, err = yamlfile.Word(e.Value)
 		case "phone":
-			c.Phone, err = word(e.Value)
+			c.Phone, err = yamlfile.Word(e.Value)
 			if err == nil && e.Value.Tag != "!!str" {
 				err = fmt.Errorf("is the number %s", e.Value.Value)
 			}
 			remedy = `write it in quotes and with its country: "+4930123456"`
 		case "slack":
-			c.Slack, err = word(e.Value)
+			c.Slack, err = yamlfile.Word(e.Value)
 		case "pagerduty":
-			c.PagerDuty, err = word(e.Value)
+			c.PagerDuty, err = yamlfile.Word(e.Value)
 		case "time_zone":
-			c.TimeZone, err = word(e.Value)
+			c.TimeZone, err = yamlfile.Word(e.Value)
 			remedy = "write a time zone: Europe/Berlin"
 		case "quiet":
 			c.QuietFrom, c.QuietUntil, err = quiet(e.Value)
 			remedy = "write from when until when, by the person's own clock: 22:00-07:00"
 		case "prefers":
-			c.Prefers, err = words(e.Value)
+			c.Prefers, err = yamlfile.Words(e.Value)
 			remedy = "write a list of types of channels in their order: [SMS, EMAIL]"
 		case "enabled":
 			if e.Value.Tag != "!!bool" {
@@ -141,7 +141,7 @@ func (p *parser) group(node *yaml.Node) {
 		switch e.Name {
 		case "key":
 		case "members":
-			members, err := words(e.Value)
+			members, err := yamlfile.Words(e.Value)
 			if err != nil {
 				p.Problem(e.Value.Line, key, e.Name, "write a list of keys of contacts in their order: [dana, robin]", "%v", err)
 			}
@@ -155,31 +155,6 @@ func (p *parser) group(node *yaml.Node) {
 	}
 	p.file.Lines[key] = node.Line
 	p.file.Groups = append(p.file.Groups, g)
-}
-
-func word(node *yaml.Node) (string, error) {
-	if node.Kind != yaml.ScalarNode || strings.TrimSpace(node.Value) == "" || node.Tag == "!!null" {
-		return "", fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return node.Value, nil
-}
-
-func words(node *yaml.Node) ([]string, error) {
-	if node.Kind != yaml.SequenceNode {
-		return nil, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	var list []string
-	for _, item := range node.Content {
-		value, err := word(yamlfile.Resolve(item))
-		if err != nil {
-			return nil, fmt.Errorf("holds what %w", err)
-		}
-		if slices.Contains(list, value) {
-			return nil, fmt.Errorf("holds %q twice", value)
-		}
-		list = append(list, value)
-	}
-	return list, nil
 }
 
 func quiet(node *yaml.Node) (from, until string, err error) {

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -86,27 +85,24 @@ func (p *parser) field(policy *Policy, e yamlfile.Entry) {
 	)
 	switch e.Name {
 	case "key":
-		if policy.Key, err = word(e.Value); err == nil && !keyPattern.MatchString(policy.Key) {
+		if policy.Key, err = yamlfile.Word(e.Value); err == nil && !keyPattern.MatchString(policy.Key) {
 			err = fmt.Errorf("is %q", policy.Key)
 		}
 		remedy = "use at most 100 letters, digits and _ . : -"
 	case "name":
-		policy.Name, err = word(e.Value)
+		policy.Name, err = yamlfile.Word(e.Value)
 		remedy = "write what people call it"
 	case "description":
-		policy.Description, err = word(e.Value)
+		policy.Description, err = yamlfile.Word(e.Value)
 		remedy = "write a text, or leave the line out"
 	case "enabled":
-		if e.Value.Tag != "!!bool" {
-			err = fmt.Errorf("is %s", yamlfile.Kind(e.Value))
-		}
-		policy.Enabled = strings.EqualFold(e.Value.Value, "true")
+		policy.Enabled, err = yamlfile.Bool(e.Value)
 		remedy = "write true or false"
 	case "default_for":
-		policy.DefaultFor, err = words(e.Value)
+		policy.DefaultFor, err = yamlfile.SomeWords(e.Value)
 		remedy = "write a list of severities: [CRITICAL, HIGH]"
 	case "repeat":
-		policy.RepeatTimes, err = count(e.Value)
+		policy.RepeatTimes, err = yamlfile.Count(e.Value)
 		remedy = "write how often the whole begins anew: 3"
 	case "every":
 		policy.RepeatEvery, err = minutes(e.Value)
@@ -145,10 +141,10 @@ func (p *parser) levels(policy *Policy, node *yaml.Node) {
 				level.AfterMinutes, err = minutes(e.Value)
 				remedy = "write how long after the firing it is paged: 15m, 2h"
 			case "channels":
-				level.Channels, err = words(e.Value)
+				level.Channels, err = yamlfile.SomeWords(e.Value)
 				remedy = "write a list of channels or of their types: [SLACK, ONCALL_MAIL]"
 			case "repeat":
-				level.Repeat, err = count(e.Value)
+				level.Repeat, err = yamlfile.Count(e.Value)
 				remedy = "write how often the level is paged once more: 2"
 			case "every":
 				level.EveryMinutes, err = minutes(e.Value)
@@ -165,39 +161,6 @@ func (p *parser) levels(policy *Policy, node *yaml.Node) {
 		}
 		policy.Levels = append(policy.Levels, level)
 	}
-}
-
-func word(node *yaml.Node) (string, error) {
-	if node.Kind != yaml.ScalarNode || strings.TrimSpace(node.Value) == "" || node.Tag == "!!null" {
-		return "", fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return node.Value, nil
-}
-
-func words(node *yaml.Node) ([]string, error) {
-	if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
-		return nil, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	var list []string
-	for _, item := range node.Content {
-		value, err := word(yamlfile.Resolve(item))
-		if err != nil {
-			return nil, fmt.Errorf("holds what %w", err)
-		}
-		if slices.Contains(list, value) {
-			return nil, fmt.Errorf("holds %q twice", value)
-		}
-		list = append(list, value)
-	}
-	return list, nil
-}
-
-func count(node *yaml.Node) (int, error) {
-	n, err := strconv.Atoi(node.Value)
-	if node.Kind != yaml.ScalarNode || err != nil || n < 0 {
-		return 0, fmt.Errorf("is %s", yamlfile.Kind(node))
-	}
-	return n, nil
 }
 
 func minutes(node *yaml.Node) (int, error) {
