@@ -183,6 +183,66 @@ $$;
 COMMENT ON FUNCTION monitoring.lock_current_alert(bytea) IS
     'The current version of an alert, locked until the transaction ends; NULLs when there is none.';
 
+-- A person answers several alerts in one transaction, in an order of their own. Whoever works for OneVault and holds some
+-- alerts therefore never queues for another: the two would wait for each other, and the server might end the person's.
+
+CREATE OR REPLACE FUNCTION monitoring.hold_alert(p_alert_instance_hk bytea, p_until timestamptz) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    LOOP
+        PERFORM FROM monitoring.alert_instance_h h WHERE h.alert_instance_hk = p_alert_instance_hk FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            PERFORM FROM monitoring.alert_instance_s s
+              WHERE s.alert_instance_hk = p_alert_instance_hk AND s.load_end_date IS NULL FOR UPDATE SKIP LOCKED;
+            IF FOUND THEN
+                RETURN true;
+            END IF;
+        END IF;
+        IF clock_timestamp() >= p_until THEN
+            RETURN false;
+        END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.hold_alert(bytea, timestamptz) IS
+    'Locks an alert until the transaction ends, without a place in the queue: false where somebody else held it until p_until, or there is none.';
+
+CREATE OR REPLACE FUNCTION monitoring.try_alerts(p_alert_instance_hks bytea[]) RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+BEGIN
+    PERFORM FROM monitoring.alert_instance_h h WHERE h.alert_instance_hk = ANY (p_alert_instance_hks) FOR NO KEY UPDATE NOWAIT;
+    PERFORM FROM monitoring.alert_instance_s s
+      WHERE s.alert_instance_hk = ANY (p_alert_instance_hks) AND s.load_end_date IS NULL FOR UPDATE NOWAIT;
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;  -- what was locked until here is free again
+END
+$$;
+COMMENT ON FUNCTION monitoring.try_alerts(bytea[]) IS
+    'Locks alerts until the transaction ends, all or none, at once: false where somebody else holds one of them.';
+
+CREATE OR REPLACE FUNCTION monitoring.hold_alerts(p_alert_instance_hks bytea[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_until timestamptz := clock_timestamp() + interval '5 seconds';
+BEGIN
+    WHILE NOT monitoring.try_alerts(p_alert_instance_hks) LOOP
+        IF clock_timestamp() >= v_until THEN
+            RAISE EXCEPTION 'of % alerts one is held by another transaction', cardinality(p_alert_instance_hks)
+                USING ERRCODE = '55P03', HINT = 'Try again; pg_stat_activity shows a session that is idle in a transaction.';
+        END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION monitoring.hold_alerts(bytea[]) IS
+    'Locks alerts until the transaction ends, holding none while it waits; raises 55P03 where somebody else holds one of them for five seconds. Keys that name no alert are passed over.';
+
 DROP FUNCTION IF EXISTS monitoring.change_alert_state(bytea, text, timestamptz, text, text, text, integer);
 
 CREATE OR REPLACE FUNCTION monitoring.change_alert_state(
@@ -421,9 +481,6 @@ BEGIN
     IF array_position(v_ats, NULL) IS NOT NULL OR array_position(v_counts, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a change NOTIFIED lacks its at or its count' USING ERRCODE = '22004', HINT = 'Give when the messages were sent, and how many they were.';
     END IF;
-    -- In the queue of lock_current_alert, always in the same order.
-    PERFORM FROM monitoring.alert_instance_h h
-      WHERE h.alert_instance_hk = ANY (v_hks) ORDER BY h.alert_instance_hk FOR NO KEY UPDATE;
     LOOP
         -- Known by its time among all that were counted: a retry counts no message twice, and one whose
         -- delivery took longer than a later one's still counts. Of two of one alert each has its turn.
@@ -452,7 +509,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION monitoring.count_notifications(jsonb) IS
-    'Counts the messages that told of alerts: [{alert_key, at, count}]. An alert that the vault does not know is passed over.';
+    'Counts the messages that told of alerts, for a caller that holds them: [{alert_key, at, count}]. An alert that the vault does not know is passed over.';
 
 DROP FUNCTION IF EXISTS monitoring.record_alert_changes(jsonb);
 
@@ -463,9 +520,15 @@ CREATE OR REPLACE FUNCTION monitoring.record_alert_changes(p_changes jsonb)
 #variable_conflict use_column
 DECLARE
     v_change jsonb;
+    v_hks    bytea[] := ARRAY(SELECT DISTINCT util.hash_binary(e ->> 'alert_key') FROM jsonb_array_elements(p_changes) AS e);
     v_hk     bytea;
     v_result record;
 BEGIN
+    IF cardinality(v_hks) = 1 THEN
+        PERFORM monitoring.lock_current_alert(v_hks[1]);  -- whoever holds none may queue
+    ELSE
+        PERFORM monitoring.hold_alerts(v_hks);
+    END IF;
     IF jsonb_path_match(p_changes, '!exists($[*] ? (@.change != "NOTIFIED"))') THEN
         PERFORM monitoring.count_notifications(p_changes);  -- what follows a message about thousands
         RETURN;

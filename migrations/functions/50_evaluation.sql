@@ -105,8 +105,23 @@ BEGIN
        AND s.alert_status <> 'RESOLVED'
      ORDER BY s.triggered_timestamp DESC
      LIMIT 1;
-    -- Somebody may be answering it at this moment: wait, and look at what stands then.
-    v_alert := monitoring.lock_current_alert(v_hk);
+    SELECT s.* INTO v_alert FROM monitoring.alert_instance_s s WHERE s.alert_instance_hk = v_hk AND s.load_end_date IS NULL;
+    IF v_alert.alert_status <> 'RESOLVED' THEN
+        -- Most looks change nothing: they keep nobody waiting, and wait for nobody.
+        IF NOT (v_clears AND (p_definition.auto_resolve OR v_alert.alert_status = 'SUPPRESSED')
+                OR v_alert.flapping_since IS NOT NULL AND p_clear_since IS NULL
+                OR v_alert.alert_status = 'SUPPRESSED' AND p_fires) THEN
+            decision := 'HOLDING';
+            RETURN;
+        END IF;
+        -- Somebody may be answering it at this moment: what stands then counts.
+        IF NOT monitoring.hold_alert(v_hk, p_at + interval '1 second') THEN
+            decision := 'HOLDING';
+            reason := 'another transaction was changing the alert: the next look decides';
+            RETURN;
+        END IF;
+        v_alert := monitoring.lock_current_alert(v_hk);
+    END IF;
 
     IF v_hk IS NULL OR v_alert.alert_status = 'RESOLVED' THEN
         IF NOT p_fires THEN

@@ -325,6 +325,12 @@ BEGIN
         RAISE EXCEPTION 'no source "%"', p_source
             USING ERRCODE = 'P0002', HINT = 'See them: onevault source list, or SELECT * FROM monitoring.alert_source_current.';
     END IF;
+    PERFORM monitoring.hold_alerts(ARRAY(
+        SELECT s.alert_instance_hk
+          FROM jsonb_array_elements(p_alerts) AS e
+          JOIN monitoring.alert_instance_s s ON s.trigger_details ->> 'fingerprint' = e ->> 'fingerprint'
+         WHERE e ->> 'status' = 'resolved' AND s.load_end_date IS NULL AND s.trigger_details ? 'fingerprint'
+           AND s.trigger_details ->> 'source' = v_source.source_name AND s.alert_status <> 'RESOLVED'));
     FOR v_alert IN SELECT e FROM jsonb_array_elements(p_alerts) WITH ORDINALITY AS u (e, o) ORDER BY o LOOP
         v_taken := monitoring.take_in_alert(v_source.source_name, v_source.target_label, v_source.max_definitions, v_alert, p_via);
         RETURN QUERY SELECT v_alert ->> 'fingerprint', v_alert ->> 'name', v_taken.outcome, v_taken.short_id, v_taken.definition_key;
