@@ -26,7 +26,7 @@ func (w *world) measureCadence(ctx context.Context) ([]figure, error) {
 			name, fmt.Sprintf("SELECT value AS %s FROM bench.signal WHERE id = %d", name, i)); err != nil {
 			return nil, fmt.Errorf("apply a metric: %w", err)
 		}
-		if err := w.defineOn(ctx, fmt.Sprintf("BENCH_SIGNAL_%d", i), "system_health", name+" > threshold_value", 0, false); err != nil {
+		if err := w.define(ctx, fmt.Sprintf("BENCH_SIGNAL_%d", i), "system_health", name+" > threshold_value", []string{}, false); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +122,7 @@ func (w *world) measureRow(ctx context.Context) ([]figure, error) {
 	if err := w.useWorker(ctx, w.cadenced); err != nil {
 		return nil, err
 	}
-	if err := w.defineOn(ctx, key, "backup_failures", "failed_backup_count > threshold_value", 0, false); err != nil {
+	if err := w.define(ctx, key, "backup_failures", "failed_backup_count > threshold_value", []string{}, false); err != nil {
 		return nil, err
 	}
 	var took []time.Duration

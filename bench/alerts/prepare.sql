@@ -1,11 +1,11 @@
 -- What the benchmark measures with: conditions that one UPDATE makes true, a table of its own that both sides read, and
--- a definition whose alerts the benchmark opens itself, by the thousand.
+-- metrics whose series come over the line by the thousand.
 
 CREATE SCHEMA bench;
 CREATE TABLE bench.signal (id integer PRIMARY KEY, value double precision NOT NULL);
 INSERT INTO bench.signal SELECT i, 0 FROM generate_series(1, 10) AS i;
 
-CREATE PROCEDURE bench.define(p_key text, p_source text, p_condition text, p_threshold numeric, p_channel text, p_clears boolean)
+CREATE PROCEDURE bench.define(p_key text, p_source text, p_condition text, p_threshold numeric, p_channel text, p_by text[])
     LANGUAGE plpgsql
     AS $$
 BEGIN
@@ -13,10 +13,10 @@ BEGIN
     INSERT INTO monitoring.alert_definition_s (
         alert_definition_hk, hash_diff, alert_name, alert_category, alert_severity, metric_source, condition_logic, threshold_value,
         threshold_operator, evaluation_frequency_minutes, auto_resolve, escalation_enabled, suppression_window_minutes,
-        flap_count, notification_channels)
+        flap_count, notification_channels, alert_by)
     VALUES (util.hash_binary(p_key), '\x', p_key, 'PERFORMANCE', 'HIGH', p_source, p_condition, p_threshold,
             -- It comes and goes on purpose, and is told each time.
-            '>', 1, p_clears, false, 0, 0, ARRAY[p_channel]);
+            '>', 1, true, false, 0, 0, ARRAY[p_channel], p_by);
 END
 $$;
 
@@ -34,23 +34,49 @@ BEGIN
 END
 $$;
 
--- A storm as an evaluation that finds thousands makes it: all rows, and what wakes the workflow, in one transaction.
-CREATE PROCEDURE bench.open_storm(p_definition text, p_alerts integer)
+-- A storm: a collection that finds thousands of series over the line, as the worker records one. The worker's own
+-- evaluation opens the alerts. Their metric is collected no further: nothing is known of the series then, and the alerts
+-- stay open.
+CREATE PROCEDURE bench.put_series(p_metric text)
     LANGUAGE plpgsql
     AS $$
-DECLARE
-    v_at  timestamptz := date_trunc('milliseconds', clock_timestamp());
-    v_key text;
-    v_hk  bytea;
 BEGIN
-    FOR i IN 1 .. p_alerts LOOP
-        v_key := util.bk('ALERT', 'local', p_definition, 'SYSTEM', to_char((v_at + make_interval(secs => i / 1e6)) AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS'));
-        v_hk := monitoring.open_alert(v_key, util.hash_binary(p_definition), NULL, 'local', 'OPEN', v_at, i,
-            jsonb_build_object('condition', 'slot_lag > threshold_value', 'reason', format('slot walsender_%s is over the line', i)), 'HIGH', NULL, 'bench');
-        PERFORM monitoring.tell_workflow('FIRED', v_hk, jsonb_build_object('at', v_at, 'value', i));
-    END LOOP;
+    PERFORM monitoring.apply_metric(p_metric, 'Series of the benchmark', 'count', 'PERFORMANCE',
+        format('SELECT ''none'' AS slot, 0 AS %I WHERE false', p_metric), p_labels => ARRAY['slot']);
 END
 $$;
+
+CREATE PROCEDURE bench.collect(p_metric text, p_series integer, p_value numeric)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM monitoring.record_collection('local', NULL, clock_timestamp(), 60,
+        (SELECT jsonb_agg(jsonb_build_object('name', p_metric, 'category', 'PERFORMANCE', 'unit', 'count', 'value', p_value, 'low_is_bad', false,
+                    'source', 'bench', 'labels', jsonb_build_object('slot', 'walsender_' || i), 'every_s', 60))
+           FROM generate_series(1, p_series) AS i), '[]');
+    PERFORM monitoring.ask_for_look('local', 'system_health');
+END
+$$;
+
+CREATE FUNCTION bench.opened(p_definition text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT EXISTS (SELECT FROM monitoring.alert_instance_h h WHERE h.alert_definition_hk = util.hash_binary(p_definition)) $$;
+
+-- How many alerts of a storm have not ended; and its definition, which is looked at no more when they have.
+CREATE FUNCTION bench.unended(p_definition text) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT count(*) FROM monitoring.alert_instance_h h
+      JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
+     WHERE h.alert_definition_hk = util.hash_binary(p_definition) AND s.alert_status <> 'RESOLVED'
+    $$;
+
+CREATE PROCEDURE bench.end_definition(p_definition text)
+    LANGUAGE sql
+    AS $$
+    UPDATE monitoring.alert_definition_s SET load_end_date = clock_timestamp()
+     WHERE alert_definition_hk = util.hash_binary(p_definition) AND load_end_date IS NULL
+    $$;
 
 -- How far a storm is: what the outbox still holds, and rows that are not final yet.
 CREATE FUNCTION bench.unfinished(p_definition text, p_channels integer) RETURNS bigint
