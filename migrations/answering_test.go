@@ -50,7 +50,7 @@ func openAlerts(t *testing.T, db database, given columns, keys ...string) [][]by
 
 const (
 	acknowledge = "SELECT monitoring.acknowledge_alert($1, 'dana', 'on it')"
-	statusNow    = "SELECT alert_status FROM monitoring.alert_current WHERE alert_instance_hk = $1"
+	statusNow   = "SELECT alert_status FROM monitoring.alert_current WHERE alert_instance_hk = $1"
 )
 
 func TestEvaluation_ThatChangesNothingHoldsNoAlert(t *testing.T) {

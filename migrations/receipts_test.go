@@ -271,6 +271,49 @@ func TestDeliveryRate_IsOfTheChannelThatDeliversLeastAndOfManyMessages(t *testin
 	l.want("for people", value[string](t, l.db, `SELECT concat_ws(' ', ended, arrived, confirmed, failed, delivery_pct) FROM monitoring.channel_delivery_rate WHERE channel = 'TEXT'`), "51 51 1 0 100.00")
 }
 
+func TestCircuitAlert_FiresWhenAChannelHasSentNothingForFiveMinutes(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	n := 0
+	attempt := func(channel string, ago time.Duration, status, class, reason string) {
+		l.t.Helper()
+		n++
+		exec(t, l.db, `SELECT monitoring.record_notification(jsonb_strip_nulls(jsonb_build_object('alert_key', 'ALERT||ONE', 'channel_key', $1::text,
+			'channel_type', 'EMAIL', 'recipient', 'oncall@example.com', 'event', 'REQUESTED:' || $2::int, 'delivery_key', 'key-' || $2::int, 'attempt', 0,
+			'at', now() - $3::interval, 'status', $4::text, 'class', $5::text, 'reason', nullif($6::text, ''))))`, channel, n, ago, status, class, reason)
+	}
+	refusedAt := func(channel string, ago time.Duration) {
+		l.t.Helper()
+		attempt(channel, ago, "PENDING", "NOT_SENT", "circuit open since 08:00 until 08:30: 5 attempts in a row failed at email smtp.example.com:587; the last one said: connection refused")
+	}
+	look := func() string {
+		return value[string](t, l.db, `SELECT concat_ws(' ', e.result, e.decision, trim_scale(e.evaluated_value)) FROM monitoring.alert_definition_s s,
+			LATERAL monitoring.evaluate_definition(s, 'NOTIFICATION_CIRCUIT_OPEN', 'local', NULL, clock_timestamp(),
+			    monitoring.condition_inputs('notifications', 'local', NULL, '1 hour', clock_timestamp()), NULL) AS e
+			 WHERE s.alert_definition_hk = util.hash_binary('NOTIFICATION_CIRCUIT_OPEN') AND s.load_end_date IS NULL`)
+	}
+	l.want("nothing was refused", look(), "FALSE NONE 0")
+	refusedAt("MAIL", minutes(30))
+	attempt("MAIL", minutes(20), "DELIVERED", "ACCEPTED", "")
+	refusedAt("MAIL", minutes(4))
+	refusedAt("MAIL", minutes(1))
+	l.want("refused for four minutes, after it had delivered", look(), "FALSE NONE 4")
+	attempt("TEXT", minutes(40), "DELIVERED", "ACCEPTED", "")
+	refusedAt("TEXT", minutes(15))
+	refusedAt("TEXT", minutes(2))
+	l.want("another one for fifteen", look(), "TRUE FIRED 15")
+	why := value[string](t, l.db, "SELECT trigger_details ->> 'reason' FROM monitoring.alert_instance_s WHERE trigger_details ->> 'reason' IS NOT NULL AND load_end_date IS NULL")
+	for _, part := range []string{"TEXT has sent nothing since 20", "connection refused", "MAIL has sent nothing since 20"} {
+		if !strings.Contains(why, part) {
+			t.Errorf("the reason is %q, and says nothing of %q", why, part)
+		}
+	}
+	attempt("TEXT", 0, "DELIVERED", "ACCEPTED", "")
+	l.want("it delivers again, the other one does not", look(), "FALSE HOLDING 4")
+	attempt("MAIL", 0, "DELIVERED", "ACCEPTED", "")
+	l.want("both deliver", look(), "FALSE RESOLVED 0")
+}
+
 func TestReceipts_AndTheirNotificationFindEachOtherWhileBothAreBeingWritten(t *testing.T) {
 	t.Parallel()
 	const outcome = `SELECT monitoring.record_notification('{"alert_key": "ALERT||ONE", "channel_key": "MAIL", "channel_type": "EMAIL",

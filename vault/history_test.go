@@ -360,6 +360,11 @@ func TestHistoryLooks_OtherSourcesFindWhatTheEvaluatorFinds(t *testing.T) {
 	f.exec(`SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'D', 'channel_type', 'EMAIL', 'recipient', i::text,
 	            'event', 'FIRED', 'delivery_key', i::text, 'status', CASE i WHEN 1 THEN 'BOUNCED' ELSE 'DELIVERED' END, 'attempt', 1, 'at', now() - interval '22 hours'))
 	          FROM generate_series(1, 22) AS i`, fired)
+	// And of one whose circuit refused the last of them.
+	f.exec(`INSERT INTO monitoring.notification_config_h (notification_config_hk, notification_config_bk) VALUES (util.hash_binary('E'), 'E')`)
+	f.exec(`SELECT monitoring.record_notification(jsonb_build_object('alert_key', $1::text, 'channel_key', 'E', 'channel_type', 'EMAIL', 'recipient', i::text,
+	            'event', 'FIRED', 'delivery_key', 'e' || i, 'status', 'PENDING', 'class', 'NOT_SENT', 'reason', 'circuit open since then', 'attempt', 1,
+	            'at', now() - make_interval(mins => 7 * i))) FROM generate_series(0, 1) AS i`, fired)
 	h := f.history()
 	now := time.Now().UTC()
 	for _, source := range []string{"performance", "security_events", "capacity", "backup_failures", "incidents", "compliance", "notifications"} {

@@ -17,6 +17,9 @@ var alertsNowSQL string
 //go:embed sql/refused_channels.sql
 var refusedChannelsSQL string
 
+//go:embed sql/confirmed_channels.sql
+var confirmedChannelsSQL string
+
 // BeginWithinLimit is BeginNotifications for a message that counts against the rate_limit_per_hour of its channel.
 // regardless is why it goes whatever the limit, such as "it is CRITICAL"; empty: it does not. said is what the ledger
 // is to say of the limit beside the outcome; empty: nothing.
@@ -95,6 +98,25 @@ func (s *Store) RefusedChannels(ctx context.Context) ([]RefusedChannel, error) {
 	list, err := all(ctx, s, pgx.RowToStructByPos[RefusedChannel], refusedChannelsSQL)
 	if err != nil {
 		return nil, fmt.Errorf("read whose messages are refused: %w", err)
+	}
+	return list, nil
+}
+
+// ConfirmedChannel is a channel that requires receipts, and whether they come.
+type ConfirmedChannel struct {
+	Channel   string
+	Type      string
+	Asked     bool // EMAIL: its configuration asks the mail servers for them
+	Minutes   int  // that one may take before the message goes on
+	Sent      int  // messages of a week, or since the configuration changed, whose receipt should be here by now
+	Confirmed int  // those of them that have one
+}
+
+// ConfirmedChannels lists the channels that require receipts, by key.
+func (s *Store) ConfirmedChannels(ctx context.Context) ([]ConfirmedChannel, error) {
+	list, err := all(ctx, s, pgx.RowToStructByPos[ConfirmedChannel], confirmedChannelsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("read whose receipts come: %w", err)
 	}
 	return list, nil
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +11,31 @@ import (
 
 	"onevault/alert"
 )
+
+//go:embed sql/storms.sql
+var stormsSQL string
+
+// ListedStorm is a storm as it stands.
+type ListedStorm struct {
+	Key     string          `json:"key"`
+	Kind    alert.StormKind `json:"kind"`
+	Name    string          `json:"name"` // the target, or the key of the definition
+	Tenant  string          `json:"tenant,omitempty"`
+	BeganAt time.Time       `json:"began_at"`
+	EndedAt *time.Time      `json:"ended_at"` // null: it is on
+	Limit   int             `json:"group_limit"`
+	Groups  int             `json:"group_count"` // at its beginning; once it ended those that it told of
+	Alerts  *int            `json:"alert_count"` // that it told of; null: it is on
+}
+
+// Storms lists the storms, the newest first: those that are on, and with over all that there were.
+func (s *Store) Storms(ctx context.Context, over bool) ([]ListedStorm, error) {
+	list, err := all(ctx, s, pgx.RowToStructByPos[ListedStorm], stormsSQL, over)
+	if err != nil {
+		return nil, fmt.Errorf("list storms: %w", err)
+	}
+	return list, nil
+}
 
 // JoinStorm returns the storm to which a group of alerts belongs that fired at a moment: one that is on, or one that
 // begins because the group passes the limit. False: there is none. tenant is a hash key in hex; empty: none.

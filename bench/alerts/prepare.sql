@@ -34,15 +34,14 @@ BEGIN
 END
 $$;
 
--- A storm: a collection that finds thousands of series over the line, as the worker records one. The worker's own
--- evaluation opens the alerts. Their metric is collected no further: nothing is known of the series then, and the alerts
--- stay open.
+-- A storm: a collection that finds thousands of series over the line, recorded as the worker records one; the worker's own
+-- evaluation opens the alerts. The worker collects such a metric once a day, so that what the benchmark recorded stands.
 CREATE PROCEDURE bench.put_series(p_metric text)
     LANGUAGE plpgsql
     AS $$
 BEGIN
     PERFORM monitoring.apply_metric(p_metric, 'Series of the benchmark', 'count', 'PERFORMANCE',
-        format('SELECT ''none'' AS slot, 0 AS %I WHERE false', p_metric), p_labels => ARRAY['slot']);
+        format('SELECT ''none'' AS slot, 0 AS %I WHERE false', p_metric), p_every => '1 day', p_labels => ARRAY['slot']);
 END
 $$;
 
@@ -52,8 +51,9 @@ CREATE PROCEDURE bench.collect(p_metric text, p_series integer, p_value numeric)
 BEGIN
     PERFORM monitoring.record_collection('local', NULL, clock_timestamp(), 60,
         (SELECT jsonb_agg(jsonb_build_object('name', p_metric, 'category', 'PERFORMANCE', 'unit', 'count', 'value', p_value, 'low_is_bad', false,
-                    'source', 'bench', 'labels', jsonb_build_object('slot', 'walsender_' || i), 'every_s', 60))
-           FROM generate_series(1, p_series) AS i), '[]');
+                    'source', 'bench', 'labels', jsonb_build_object('slot', 'walsender_' || i), 'every_s', 86400))
+           FROM generate_series(1, p_series) AS i),
+        jsonb_build_array(jsonb_build_object('query', p_metric, 'rows', p_series)));
     PERFORM monitoring.ask_for_look('local', 'system_health');
 END
 $$;
@@ -62,13 +62,19 @@ CREATE FUNCTION bench.opened(p_definition text) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$ SELECT EXISTS (SELECT FROM monitoring.alert_instance_h h WHERE h.alert_definition_hk = util.hash_binary(p_definition)) $$;
 
--- How many alerts of a storm have not ended; and its definition, which is looked at no more when they have.
-CREATE FUNCTION bench.unended(p_definition text) RETURNS bigint
+-- How many alerts of a storm have not ended, or are not known to be told of as ended; and its definition, which is looked
+-- at no more when they have.
+CREATE FUNCTION bench.unended(p_definition text, OUT open bigint, OUT untold bigint)
     LANGUAGE sql STABLE
     AS $$
-    SELECT count(*) FROM monitoring.alert_instance_h h
+    SELECT count(*) FILTER (WHERE s.alert_status <> 'RESOLVED'),
+           count(*) FILTER (WHERE NOT EXISTS (
+               SELECT FROM monitoring.notification_log_h n
+                 JOIN monitoring.notification_log_s l ON l.notification_log_hk = n.notification_log_hk AND l.load_end_date IS NULL
+                WHERE n.alert_instance_hk = h.alert_instance_hk AND l.event LIKE 'RESOLVED%' AND l.delivery_status <> 'PENDING'))
+      FROM monitoring.alert_instance_h h
       JOIN monitoring.alert_instance_s s ON s.alert_instance_hk = h.alert_instance_hk AND s.load_end_date IS NULL
-     WHERE h.alert_definition_hk = util.hash_binary(p_definition) AND s.alert_status <> 'RESOLVED'
+     WHERE h.alert_definition_hk = util.hash_binary(p_definition)
     $$;
 
 CREATE PROCEDURE bench.end_definition(p_definition text)

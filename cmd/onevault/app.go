@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 		a.statementCommand(),
 		a.anomalyCommand(),
 		a.policyCommand(), a.routeCommand(), a.contactCommand(),
-		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(),
+		a.silenceCommand(), a.maintenanceCommand(), a.inhibitionCommand(), a.stormCommand(),
 		a.sourceCommand(),
 	)
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(

@@ -106,6 +106,6 @@ func TestDefinitionLint_OfflineLooksAtTheFormAlone(t *testing.T) {
 	nowhere := invocation{url: "postgres://u@127.0.0.1:1/x", stdin: ownDefinition}
 	nowhere.run(t, "definition", "lint", "-", "--offline").wants(t, exitDone, "1 definitions are well-formed")
 	nowhere.stdin = strings.Replace(ownDefinition, "treshold", "", 1) + "    treshold: 3\n"
-	nowhere.run(t, "definition", "lint", "-", "--offline").wants(t, exitError, "-:9: OWN_LAG.treshold: unknown field", `did you mean "threshold"?`, "1 problems in -")
+	nowhere.run(t, "definition", "lint", "-", "--offline").wants(t, exitError, "-:9: OWN_LAG.treshold: unknown field", `did you mean "threshold"?`, "1 problem in -")
 	nowhere.run(t, "definition", "lint", filepath.Join(t.TempDir(), "none.yaml")).wants(t, exitNotFound, "there is no file")
 }

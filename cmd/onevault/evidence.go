@@ -290,7 +290,7 @@ func (a *app) printVerification(v shownVerification) error {
 	default:
 		verdict := output.Cell{Text: "unharmed", Style: output.Good}
 		if len(v.Problems) > 0 {
-			verdict = output.Cell{Text: strconv.Itoa(len(v.Problems)) + " problems", Style: output.Bad}
+			verdict = output.Cell{Text: strconv.Itoa(len(v.Problems)) + " " + plural(len(v.Problems), "problem"), Style: output.Bad}
 		}
 		fmt.Fprintf(a.out, "%s: %s\n", output.Printable(v.Path), p.Paint(verdict))
 		pairs := [][2]string{

@@ -211,7 +211,7 @@ func TestEvidence_VerifyFindsWhatWasChangedHereAndThere(t *testing.T) {
 	l.psql(`UPDATE monitoring.alert_instance_s SET acknowledged_by = 'mallory' WHERE acknowledged_by = 'dana'`)
 	evidenceAs(t, l.url, "verify", pack).wants(t, exitDone, "unharmed")
 	got := evidenceAs(t, l.url, "verify", pack, "--against-vault")
-	got.wants(t, exitError, "1 problems", "data/alerts.csv: the vault says something else now")
+	got.wants(t, exitError, "1 problem", "data/alerts.csv: the vault says something else now")
 	// And its index says that the guards are off.
 	second := filepath.Join(t.TempDir(), "second")
 	evidenceAs(t, l.url, "export", "--framework", "HIPAA", "--from", from, "--to", to, "--out", second).wants(t, exitDone)

@@ -220,7 +220,7 @@ func (a *app) fileProblems(name string, problems []yamlfile.Problem) error {
 			fmt.Fprintf(a.errOut, "  %s\n", output.Printable(p.Remedy))
 		}
 	}
-	return &failure{code: exitError, message: fmt.Sprintf("%d problems in %s", len(problems), name)}
+	return &failure{code: exitError, message: fmt.Sprintf("%d %s in %s", len(problems), plural(len(problems), "problem"), name)}
 }
 
 // problemsOf says where in a file stands what the vault refused; line finds the line of a key.

@@ -338,6 +338,7 @@ INSERT INTO monitoring.condition_identifier (metric_source, identifier, descript
     ('notifications', 'notification_failed_pct', 'Notifications of the last hour that failed or bounced', '%'),
     ('notifications', 'notification_pending_count', 'Notifications without an outcome after 5 minutes', 'count'),
     ('notifications', 'notification_delivery_pct', 'Notifications of 24 hours that arrived, of the channel that delivers least; missing below 20 of each', '%'),
+    ('notifications', 'notification_circuit_open_minutes', 'For how long the circuit of a channel''s destination has refused its messages, of the longest; 0: of none within ten minutes', 'min'),
     ('performance', 'slow_query_count', 'Top statements rated POOR or CRITICAL (mean over 500 ms) within the look-back', 'count'),
     ('performance', 'max_mean_time_ms', 'Largest mean time of a top statement between two samples', 'ms'),
     ('performance', 'total_time_ms', 'Execution time of the top statements within the look-back, summed', 'ms'),

@@ -223,6 +223,12 @@ BEGIN
             USING HINT = 'Until there is, the recipients of its configuration alone are told. `onevault contact apply FILE` brings groups.';
     END IF;
 
+    IF NEW.delivery_confirmation_required AND NEW.channel_type = 'EMAIL' AND c -> 'delivery_receipts' IS DISTINCT FROM 'true' THEN
+        RAISE WARNING 'channel "%": delivery_confirmation_required is true, and no mail server is asked for a receipt: each message goes on to the next place after % minutes',
+                      NEW.channel_name, NEW.confirmation_timeout_minutes
+            USING HINT = 'Let the configuration ask for receipts: "delivery_receipts": true, "bounce_address": "bounces@example.com"; or do not require them.';
+    END IF;
+
     CASE NEW.channel_type
     WHEN 'EMAIL' THEN
         PERFORM monitoring.require_channel_field(NEW.channel_name, c, 'smtp_server', '"smtp.example.com"');

@@ -137,6 +137,22 @@ func TestJudgeDeliveries(t *testing.T) {
 	expect(t, judgeDeliveries([]vault.FailingDelivery{{Channel: "MAIL", Failed: 2, Uncertain: 1, LastReason: "HTTP 403"}}), Warn, "onevault channel test MAIL")
 }
 
+func TestJudgeReceipts_FindsChannelsThatRequireThemAndGetNone(t *testing.T) {
+	t.Parallel()
+	judge := func(c vault.ConfirmedChannel) []Finding {
+		c.Channel, c.Minutes = "C", 5
+		return judgeReceipts([]vault.ConfirmedChannel{c})
+	}
+	expect(t, judge(vault.ConfirmedChannel{Type: "EMAIL"}), Warn, "no mail server is asked")
+	expect(t, judge(vault.ConfirmedChannel{Type: "EMAIL", Asked: true, Sent: 3}), Warn, "bounce_address")
+	expect(t, judge(vault.ConfirmedChannel{Type: "SMS", Sent: 3}), Warn, "ONEVAULT_PUBLIC_URL")
+	for _, fine := range []vault.ConfirmedChannel{{Type: "EMAIL", Asked: true}, {Type: "SMS", Sent: 2}, {Type: "VOICE", Sent: 9, Confirmed: 1}} {
+		if findings := judge(fine); len(findings) > 0 {
+			t.Errorf("%+v: %+v", fine, findings)
+		}
+	}
+}
+
 func TestJudgeSchedule(t *testing.T) {
 	t.Parallel()
 	describe := func(paused bool, created time.Time, runs ...time.Time) *client.ScheduleDescription {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"onevault/migrations"
+	"onevault/notify"
+	"onevault/settings"
 	"onevault/vault"
 )
 
@@ -227,8 +229,12 @@ func checkDeliveries(ctx context.Context, store *vault.Store, _ func() time.Time
 	if err != nil {
 		return nil, err
 	}
+	confirmed, err := store.ConfirmedChannels(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return slices.Concat(judgeChannels(channels), judgeReach(channels, definitions, policies), judgePolicies(policies, channels),
-		judgeContacts(contacts, groups, channels), judgeDeliveries(failing)), nil
+		judgeContacts(contacts, groups, channels), judgeDeliveries(failing), judgeReceipts(confirmed)), nil
 }
 
 func judgeDeliveries(failing []vault.FailingDelivery) []Finding {
@@ -239,6 +245,28 @@ func judgeDeliveries(failing []vault.FailingDelivery) []Finding {
 	for _, f := range failing {
 		findings = append(findings, warn("notifications", "try it: `onevault channel test "+f.Channel+"`",
 			"%s, last hour: %d failed, %d uncertain; %s", f.Channel, f.Failed, f.Uncertain, f.LastReason))
+	}
+	return findings
+}
+
+// fewest is how many messages without a receipt are no chance.
+const fewest = 3
+
+// judgeReceipts finds channels that require receipts and get none: each of their messages goes on to the next place.
+func judgeReceipts(channels []vault.ConfirmedChannel) []Finding {
+	var findings []Finding
+	for _, c := range channels {
+		switch {
+		case c.Type == string(notify.TypeEmail) && !c.Asked:
+			findings = append(findings, warn("receipts", `set "delivery_receipts": true and "bounce_address" in its configuration, or do not require receipts`,
+				"%s requires them, and no mail server is asked for one: each message goes on after %d minutes", c.Channel, c.Minutes))
+		case c.Sent >= fewest && c.Confirmed == 0:
+			remedy := "see that a worker with " + settings.PublicURL + " runs, and that its API can be reached from outside at that address; see docs/inbound.md"
+			if c.Type == string(notify.TypeEmail) {
+				remedy = "see that reports reach the mailbox of \"bounce_address\" and are handed to OneVault; see docs/ledger.md"
+			}
+			findings = append(findings, warn("receipts", remedy, "%s requires them, and none came for %d messages: each went on after %d minutes", c.Channel, c.Sent, c.Minutes))
+		}
 	}
 	return findings
 }

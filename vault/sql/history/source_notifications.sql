@@ -25,6 +25,18 @@ rates AS (
              GROUP BY g.n, g.notification_config_hk
             HAVING count(*) >= 20) AS r
      GROUP BY r.n
+),
+-- What circuits refused, for the looks alone that have a refusal to look back on.
+circuits AS (
+    SELECT l.n, max(round(extract(epoch FROM l.at - c.since) / 60, 1)) AS minutes
+      FROM (SELECT DISTINCT n, $1::timestamptz + make_interval(secs => $2::float8 * n) AS at
+              FROM monitoring.notification_log_s s
+             CROSS JOIN LATERAL generate_series(
+                       greatest(0, ceil(extract(epoch FROM s.sent_timestamp - $1::timestamptz) / $2::numeric)::integer),
+                       least($3::integer, ceil(extract(epoch FROM s.sent_timestamp + interval '10 minutes' - $1::timestamptz) / $2::numeric)::integer) - 1) AS n
+             WHERE s.sent_timestamp > $1::timestamptz - interval '10 minutes' AND s.failure_reason LIKE 'circuit open%') AS l
+     CROSS JOIN LATERAL monitoring.refused_channels(l.at) AS c
+     GROUP BY l.n
 )
 SELECT look.n, i.name, i.value::text
   FROM (SELECT g.n, round(100.0 * count(*) FILTER (WHERE s.status IN ('FAILED', 'BOUNCED'))
@@ -34,6 +46,8 @@ SELECT look.n, i.name, i.value::text
           LEFT JOIN stood s ON s.n = g.n
          GROUP BY g.n) AS look
   LEFT JOIN rates USING (n)
+  LEFT JOIN circuits USING (n)
  CROSS JOIN LATERAL (VALUES ('notification_failed_pct', look.failed), ('notification_pending_count', look.pending),
-                            ('notification_delivery_pct', rates.pct)) AS i (name, value)
+                            ('notification_delivery_pct', rates.pct),
+                            ('notification_circuit_open_minutes', coalesce(circuits.minutes, 0))) AS i (name, value)
  WHERE i.value IS NOT NULL
