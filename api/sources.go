@@ -47,24 +47,29 @@ func (s *Sources) Routes() []Route {
 	}
 }
 
-// readFunc reads one format.
-type readFunc func(name string, body []byte) ([]source.Alert, error)
+// readFunc reads one format; notes are for whoever sent it.
+type readFunc func(name string, body []byte) (alerts []source.Alert, notes []string, err error)
 
-func (s *Sources) readAlertmanager(name string, body []byte) ([]source.Alert, error) {
+func (s *Sources) readAlertmanager(name string, body []byte) ([]source.Alert, []string, error) {
 	alerts, truncated, err := source.ParseAlertmanager(body, s.Now())
 	if truncated > 0 {
 		s.Log.Warn("a source left out alerts: raise max_alerts of its webhook_config, at most to 1000", "source", name, "left_out", truncated)
 	}
-	return alerts, err
+	return alerts, nil, err
 }
 
-func (s *Sources) readWebhook(_ string, body []byte) ([]source.Alert, error) {
-	return source.ParseWebhook(body, s.Now())
+func (s *Sources) readWebhook(name string, body []byte) ([]source.Alert, []string, error) {
+	alerts, notes, err := source.ParseWebhook(body, s.Now())
+	if len(notes) > 0 {
+		s.Log.Warn("what a source sent is understood in part: its answer says so, too", "source", name, "notes", notes)
+	}
+	return alerts, notes, err
 }
 
 // taken answers a request.
 type taken struct {
 	Alerts []vault.SourceOutcome `json:"alerts"`
+	Notes  []string              `json:"notes,omitempty"` // what was not understood
 }
 
 func (s *Sources) take(read readFunc) http.Handler {
@@ -74,7 +79,7 @@ func (s *Sources) take(read readFunc) http.Handler {
 			return
 		}
 		provider := ProviderSource + "/" + src.Name
-		alerts, err := read(src.Name, body)
+		alerts, notes, err := read(src.Name, body)
 		if err != nil {
 			s.Log.Warn("what a source sent cannot be meant", "source", src.Name, "error", err)
 			s.Inbound.Refuse(w, r, Refusal{Provider: provider, Reason: ReasonMalformed, Status: http.StatusBadRequest, Say: err.Error(), Detail: "the source is proved, and its body cannot be meant"})
@@ -85,7 +90,7 @@ func (s *Sources) take(read readFunc) http.Handler {
 		}
 		work := func(ctx context.Context) (Outcome, error) {
 			outcomes, err := s.Vault.TakeIn(ctx, src.Name, inVaultsWords(alerts), "source:"+src.Name+" (verified)")
-			return Outcome{Status: http.StatusOK, Body: taken{outcomes}}, err
+			return Outcome{Status: http.StatusOK, Body: taken{outcomes, notes}}, err
 		}
 		if delivery == nil {
 			out, err := work(r.Context())

@@ -132,6 +132,21 @@ func (w *world) signed(id string, at time.Time, body string) reply {
 	})
 }
 
+func TestSources_AnAlertWithAMistakeInItIsTakenInAndTheAnswerSaysWhatWasNotUnderstood(t *testing.T) {
+	t.Parallel()
+	w := sourcesWorld(t)
+	got := w.signed("msg_1", time.Now(), `{"name":"Disk full","severty":"critical"}`)
+	if o := got.outcomes(t)[0]; o.Outcome != "OPENED" {
+		t.Fatalf("%+v", o)
+	}
+	if !strings.Contains(got.body, "severty is passed over") {
+		t.Errorf("the answer is %s", got.body)
+	}
+	if plain := w.signed("msg_2", time.Now(), `{"name":"Tape full"}`); strings.Contains(plain.body, "notes") {
+		t.Errorf("of what was understood the answer is %s", plain.body)
+	}
+}
+
 func TestSources_SignedRequestsCountOnce(t *testing.T) {
 	t.Parallel()
 	w := sourcesWorld(t)

@@ -1,6 +1,7 @@
 // Package source reads what other alerting systems send, and says it in OneVault's words. It owns the
 // formats; it refuses networks, clocks and rows: `now` is an argument. A field that a format does not have is
-// passed over, as Alertmanager's own receivers do; a value that cannot be meant is an error that names it.
+// passed over, as Alertmanager's own receivers do, and of OneVault's own form that is said; a value that cannot be meant
+// is an error that names it.
 package source
 
 import (
@@ -55,15 +56,22 @@ type Alert struct {
 
 // severityOf reads the words that people use; MEDIUM where none is known.
 func severityOf(word string) string {
+	severity, _ := severityWord(word)
+	return severity
+}
+
+func severityWord(word string) (severity string, known bool) {
 	switch strings.ToLower(strings.TrimSpace(word)) {
 	case "critical", "page", "emergency", "fatal", "disaster", "p1", "sev1":
-		return "CRITICAL"
+		return "CRITICAL", true
 	case "high", "error", "major", "p2", "sev2":
-		return "HIGH"
+		return "HIGH", true
+	case "", "medium", "warning", "warn", "minor", "p3", "sev3":
+		return "MEDIUM", true
 	case "info", "informational", "low", "notice", "none", "debug", "p4", "p5", "sev4", "sev5":
-		return "LOW"
+		return "LOW", true
 	}
-	return "MEDIUM"
+	return "MEDIUM", false
 }
 
 // text makes one clean line of at most so many characters.

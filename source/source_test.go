@@ -47,7 +47,7 @@ func TestParseAlertmanager_ReadsVersion4AndPassesOverTheRest(t *testing.T) {
 func TestParse_NamesWhatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	alertmanager := func(body []byte) error { _, _, err := source.ParseAlertmanager(body, now); return err }
-	webhook := func(body []byte) error { _, err := source.ParseWebhook(body, now); return err }
+	webhook := func(body []byte) error { _, _, err := source.ParseWebhook(body, now); return err }
 	for _, c := range []struct {
 		parse      func([]byte) error
 		body, want string
@@ -86,12 +86,34 @@ func TestParse_NamesWhatCannotBeMeant(t *testing.T) {
 
 func TestParseWebhook_OneAlertNeedsANameOnly(t *testing.T) {
 	t.Parallel()
-	alerts, err := source.ParseWebhook([]byte(`{"name": "Disk full", "unheard_of": 1}`), now)
+	alerts, notes, err := source.ParseWebhook([]byte(`{"name": "Disk full"}`), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := alerts[0]; a.Name != "Disk full" || a.Status != source.Firing || a.Severity != "MEDIUM" || a.StartsAt != nil || a.Fingerprint == "" {
+	if a := alerts[0]; a.Name != "Disk full" || a.Status != source.Firing || a.Severity != "MEDIUM" || a.StartsAt != nil || a.Fingerprint == "" || len(notes) > 0 {
 		t.Errorf("%+v", a)
+	}
+}
+
+func TestParseWebhook_TakesInWhatItUnderstandsInPartAndSaysSo(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		`{"name": "Disk full", "severty": "critical"}`:                  {"severty is passed over: the fields are name, status, severity"},
+		`{"name": "Disk full", "SEVERITY": "warning"}`:                  nil,
+		`{"name": "Disk full", "severity": "hihg"}`:                     {`severity is "hihg", taken as MEDIUM`},
+		`{"alerts": [{"name": "a"}, {"name": "b", "lables": {}}]}`:      {"alerts[1].lables is passed over"},
+		`{"alerts": [{"name": "a", "x": 1, "severity": "y"}], "z": {}}`: {"z is passed over: beside alerts", "alerts[0].x is passed over", `alerts[0].severity is "y"`},
+	} {
+		alerts, notes, err := source.ParseWebhook([]byte(body), now)
+		if err != nil || len(alerts) == 0 || len(notes) != len(want) {
+			t.Errorf("%s: %d alerts, %q, %v", body, len(alerts), notes, err)
+			continue
+		}
+		for i := range want {
+			if !strings.HasPrefix(notes[i], want[i]) {
+				t.Errorf("%s: says %q, want %q", body, notes[i], want[i])
+			}
+		}
 	}
 }
 
@@ -102,7 +124,7 @@ func TestParseWebhook_TellsAlertsOfOneNameApartByKeyOrLabels(t *testing.T) {
 		`{"name":"Disk full"}`, `{"name":"Disk full","key":"a"}`, `{"name":"Disk full","key":"A"}`,
 		`{"name":"Disk full","labels":{"host":"a"}}`, `{"name":"Disk full","labels":{"host":"b"}}`, `{"name":"Disk empty","key":"a"}`,
 	} {
-		alerts, err := source.ParseWebhook([]byte(body), now)
+		alerts, _, err := source.ParseWebhook([]byte(body), now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +133,7 @@ func TestParseWebhook_TellsAlertsOfOneNameApartByKeyOrLabels(t *testing.T) {
 		}
 		seen[alerts[0].Fingerprint] = body
 	}
-	again, err := source.ParseWebhook([]byte(`{"name":"Disk full","key":"a","labels":{"host":"c"},"status":"resolved"}`), now)
+	again, _, err := source.ParseWebhook([]byte(`{"name":"Disk full","key":"a","labels":{"host":"c"},"status":"resolved"}`), now)
 	if err != nil || seen[again[0].Fingerprint] == "" {
 		t.Errorf("with its key it is known again whatever its labels: %v", err)
 	}
@@ -123,7 +145,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		alerts, _, err := source.ParseAlertmanager(body, now)
 		if err != nil {
-			alerts, err = source.ParseWebhook(body, now)
+			alerts, _, err = source.ParseWebhook(body, now)
 		}
 		if err != nil {
 			return

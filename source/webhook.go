@@ -3,8 +3,13 @@ package source
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,38 +34,88 @@ type webhookBody struct {
 	Alerts []webhookAlert `json:"alerts"`
 }
 
-// ParseWebhook reads the generic form.
-func ParseWebhook(body []byte, now time.Time) ([]Alert, error) {
+// ParseWebhook reads the generic form. notes say what was not understood and taken in all the same, since an alert
+// with a mistake in it is worth more than none: fields that there are not, and words for a severity that nobody knows.
+func ParseWebhook(body []byte, now time.Time) (alerts []Alert, notes []string, err error) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && trimmed[0] == '[' {
-		return nil, errors.New(`the body is a list: write {"alerts": [...]}, or one alert`)
+		return nil, nil, errors.New(`the body is a list: write {"alerts": [...]}, or one alert`)
 	}
 	var parsed webhookBody
 	if err := decode(body, &parsed); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if parsed.Alerts == nil {
 		one, err := parsed.alert(now)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return []Alert{one}, nil
+		return []Alert{one}, parsed.notes("", body), nil
 	}
 	if parsed.Name != "" {
-		return nil, errors.New("name and alerts are both given: give one alert, or a list")
+		return nil, nil, errors.New("name and alerts are both given: give one alert, or a list")
 	}
 	if err := checkCount(len(parsed.Alerts)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	alerts := make([]Alert, 0, len(parsed.Alerts))
+	var (
+		beside  map[string]json.RawMessage
+		written struct {
+			Alerts []json.RawMessage `json:"alerts"`
+		}
+	)
+	if err := errors.Join(decode(body, &written), decode(body, &beside)); err != nil {
+		return nil, nil, err
+	}
+	for _, field := range slices.Sorted(maps.Keys(beside)) {
+		if !strings.EqualFold(field, "alerts") {
+			notes = append(notes, text(field, 40)+" is passed over: beside alerts there is no field, each alert has its own")
+		}
+	}
+	alerts = make([]Alert, 0, len(parsed.Alerts))
 	for i, a := range parsed.Alerts {
+		place := fmt.Sprintf("alerts[%d]", i)
 		one, err := a.alert(now)
 		if err != nil {
-			return nil, fmt.Errorf("alerts[%d]: %w", i, err)
+			return nil, nil, fmt.Errorf("%s: %w", place, err)
 		}
 		alerts = append(alerts, one)
+		if len(notes) < maxNotes {
+			notes = append(notes, a.notes(place+".", written.Alerts[i])...)
+		}
 	}
-	return alerts, nil
+	return alerts, notes, nil
 }
+
+// maxNotes is about how many are worth reading.
+const maxNotes = 20
+
+// notes compares an alert with what was written; place is what its fields are named after.
+func (a webhookAlert) notes(place string, written []byte) (notes []string) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(written, &fields) != nil {
+		return nil // null, of which there are no fields
+	}
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		// As encoding/json finds them, whatever their case.
+		if !slices.ContainsFunc(webhookFields, func(known string) bool { return strings.EqualFold(known, field) }) {
+			notes = append(notes, fmt.Sprintf("%s%s is passed over: the fields are %s", place, text(field, 40), strings.Join(webhookFields, ", ")))
+		}
+	}
+	if _, known := severityWord(a.Severity); !known {
+		notes = append(notes, fmt.Sprintf("%sseverity is %q, taken as MEDIUM: write critical, high, medium or low", place, text(a.Severity, 40)))
+	}
+	return notes
+}
+
+// webhookFields are those of webhookAlert.
+var webhookFields = func() []string {
+	t := reflect.TypeFor[webhookAlert]()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("json")
+	}
+	return names
+}()
 
 func (a webhookAlert) alert(now time.Time) (Alert, error) {
 	name, labels := text(a.Name, maxName), cleanLabels(a.Labels)

@@ -24,7 +24,7 @@ func judgeCircuits(refused []vault.RefusedChannel, now time.Time) []Finding {
 	findings := make([]Finding, 0, len(refused))
 	for _, r := range refused {
 		findings = append(findings, fail("circuits", "bring the provider back, or correct the channel; `onevault channel test "+r.Channel+"` tries it",
-			"%s: %d attempts were not made, the last %s: %s", r.Channel, r.Refused, age(now, r.LastAt), r.Reason))
+			"%s: %s not made, the last %s: %s", r.Channel, counted(r.Refused, "attempt was", "attempts were"), age(now, r.LastAt), r.Reason))
 	}
 	return findings
 }

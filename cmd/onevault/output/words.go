@@ -18,9 +18,10 @@ func Age(now, at time.Time) string {
 	return Span(now.Sub(at))
 }
 
-// Span prints a duration in its largest unit. A negative one, of clocks that disagree, is 0s.
+// Span prints a duration in its largest unit, of what was asked for as two hours a moment ago 2h. A negative one, of
+// clocks that disagree, is 0s.
 func Span(d time.Duration) string {
-	d = max(d, 0)
+	d = max(d, 0).Round(time.Second)
 	switch {
 	case d < 2*time.Minute:
 		return strconv.Itoa(int(d/time.Second)) + "s"
