@@ -457,8 +457,8 @@ func (w *world) measureRest(ctx context.Context) ([]figure, error) {
 	return []figure{{
 		Measure: fmt.Sprintf("%d open alerts at rest: CPU of server, worker and vault", w.options.open), Value: share(rest), Unit: "% of a core",
 		Goal: "under 5 %", Met: share(rest) < 5,
-		Note: fmt.Sprintf("%.1f %% before they were opened; memory Temporal %.0f MB (%.0f before), worker %.0f MB (%.0f), vault %.0f MB (%.0f); %s in %s",
-			share(idle), server, server0, worker, worker0, vault, vault0, rest, w.options.rest),
+		Note: fmt.Sprintf("%.1f %% before they were opened (%s); memory Temporal %.0f MB (%.0f before), worker %.0f MB (%.0f), vault %.0f MB (%.0f); %s in %s",
+			share(idle), idle, server, server0, worker, worker0, vault, vault0, rest, w.options.rest),
 	}}, nil
 }
 

@@ -213,11 +213,7 @@ func (a *app) showAnomaly(ctx context.Context, target, metric string, past int) 
 		return err
 	}
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(shownAnomaly{found, scores})
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, found.Metric)
+	if done, err := p.Whole(shownAnomaly{found, scores}, found.Metric); done {
 		return err
 	}
 	return a.drawAnomaly(found, scores)

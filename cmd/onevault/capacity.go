@@ -141,11 +141,7 @@ func (a *app) showResource(ctx context.Context, target, name string, kinds []str
 		return err
 	}
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(found)
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, found.Name)
+	if done, err := p.Whole(found, found.Name); done {
 		return err
 	}
 	return a.drawResource(found)

@@ -88,8 +88,8 @@ func (a *app) contactShowCommand() *cobra.Command {
 				return err
 			}
 			c, printer := list[0], a.printer()
-			if printer.Structured() {
-				return printer.Value(c)
+			if done, err := printer.Whole(c, c.Key); done {
+				return err
 			}
 			return printer.Pairs([][2]string{
 				{"contact", c.Key},

@@ -316,11 +316,7 @@ func (a *app) actOnIncident(ctx context.Context, action incidentAction, id strin
 
 func (a *app) printOutcome(action incidentAction, c incident.Command, o command.IncidentOutcome) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(o)
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, o.Incident.ID)
+	if done, err := p.Whole(o, o.Incident.ID); done {
 		return err
 	}
 	_, err := fmt.Fprintln(a.out, output.Printable(describeIncidentOutcome(a.now(), action, c, o)))
@@ -330,11 +326,7 @@ func (a *app) printOutcome(action incidentAction, c incident.Command, o command.
 // printIncident writes an incident after a command: as a value, as its id, or in a sentence.
 func (a *app) printIncident(i incident.Incident, changed bool, sentence func() string) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(incident.Answer{Incident: i, Changed: changed})
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, i.ID)
+	if done, err := p.Whole(incident.Answer{Incident: i, Changed: changed}, i.ID); done {
 		return err
 	}
 	_, err := fmt.Fprintln(a.out, output.Printable(sentence()))

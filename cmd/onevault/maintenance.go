@@ -104,12 +104,8 @@ func (a *app) addMaintenance(ctx context.Context, m vault.Maintenance, start, du
 		return err
 	}
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(m)
-	case p.Format == output.Name:
-		fmt.Fprintln(a.out, m.Name)
-		return nil
+	if done, err := p.Whole(m, m.Name); done {
+		return err
 	}
 	fmt.Fprintf(a.out, "planned %s: %s\n", m.Name, nextWindows(m, 3, a.now()))
 	return nil
@@ -237,11 +233,7 @@ func (a *app) maintenanceShowCommand() *cobra.Command {
 
 func (a *app) showMaintenance(m vault.Maintenance) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(m)
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, m.Name)
+	if done, err := p.Whole(m, m.Name); done {
 		return err
 	}
 	until := ""

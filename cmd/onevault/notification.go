@@ -196,11 +196,7 @@ type shownNotification struct {
 
 func (a *app) showNotification(n shownNotification) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(n)
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, n.ID)
+	if done, err := p.Whole(n, n.ID); done {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s  %s  %s to %s by %s\n\n", n.ID, p.Paint(certaintyCell(n.Certainty)), output.Printable(n.Event),

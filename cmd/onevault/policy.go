@@ -84,8 +84,8 @@ func (a *app) policyShowCommand() *cobra.Command {
 				return err
 			}
 			p, printer := list[0], a.printer()
-			if printer.Structured() {
-				return printer.Value(p)
+			if done, err := printer.Whole(p, p.Key); done {
+				return err
 			}
 			pairs := [][2]string{
 				{"policy", p.Key},

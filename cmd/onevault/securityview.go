@@ -97,11 +97,7 @@ type wholeEvent struct {
 
 func (a *app) showSecurityEvent(e vault.SecurityEvent, history []vault.SecurityVersion) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(wholeEvent{e, history})
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, e.ID)
+	if done, err := p.Whole(wholeEvent{e, history}, e.ID); done {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s  %s  %s  %s on %s\n\n", e.ID, p.Paint(severityCell(e.Severity)), p.Paint(securityStatusCell(e.Status)), output.Printable(e.Type), output.Printable(e.Target))

@@ -313,11 +313,7 @@ func (a *app) silenceShowCommand() *cobra.Command {
 				return err
 			}
 			p := a.printer()
-			switch {
-			case p.Structured():
-				return p.Value(s)
-			case p.Format == output.Name:
-				_, err := fmt.Fprintln(a.out, s.ID)
+			if done, err := p.Whole(s, s.ID); done {
 				return err
 			}
 			mutes := ""

@@ -230,11 +230,7 @@ ID is one of the list, or a queryid of pg_stat_statements.`, plottedDays),
 
 func (a *app) showStatement(s vault.ShownStatement, since time.Time) error {
 	p := a.printer()
-	switch {
-	case p.Structured():
-		return p.Value(s)
-	case p.Format == output.Name:
-		_, err := fmt.Fprintln(a.out, s.ID)
+	if done, err := p.Whole(s, s.ID); done {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s on %s, database %s, role %s, queryid %s\n\n", s.ID, output.Printable(s.Target), output.Printable(output.OrNone(s.Database)),

@@ -97,7 +97,7 @@ BEGIN
        AND monitoring.labels_id(h.labels) = monitoring.labels_id(p_labels)
      ORDER BY greatest(s.triggered_timestamp, s.reopened_timestamp) DESC
      LIMIT 1;
-    IF v_hk IS NULL OR NOT monitoring.hold_alert(v_hk, p_at + interval '1 second') THEN
+    IF v_hk IS NULL OR NOT monitoring.hold_alert(v_hk, least(p_at, clock_timestamp()) + interval '1 second') THEN
         RETURN NULL;  -- another transaction is changing it: a new alert pages now, and nobody is waited for
     END IF;
     c := monitoring.lock_current_alert(v_hk);

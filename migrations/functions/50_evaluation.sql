@@ -115,7 +115,7 @@ BEGIN
             RETURN;
         END IF;
         -- Somebody may be answering it at this moment: what stands then counts.
-        IF NOT monitoring.hold_alert(v_hk, p_at + interval '1 second') THEN
+        IF NOT monitoring.hold_alert(v_hk, least(p_at, clock_timestamp()) + interval '1 second') THEN
             decision := 'HOLDING';
             reason := 'another transaction was changing the alert: the next look decides';
             RETURN;

@@ -49,6 +49,18 @@ type Printer struct {
 // Structured reports whether the reader is a program that wants whole values.
 func (p Printer) Structured() bool { return p.Format == JSON || p.Format == YAML }
 
+// Whole writes a value that is shown by itself where its reader is a program: all of it, or its name. done is false
+// where it is a person, who gets something else.
+func (p Printer) Whole(value any, name string) (done bool, err error) {
+	switch {
+	case p.Structured():
+		return true, p.Value(value)
+	case p.Format == Name:
+		return true, p.write(name + "\n")
+	}
+	return false, nil
+}
+
 // Value writes one value as JSON or YAML; every other format is taken for JSON.
 func (p Printer) Value(value any) error {
 	text, err := encode(value)
