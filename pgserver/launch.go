@@ -52,7 +52,7 @@ func (s *Server) launchOnce(ctx context.Context) error {
 	if err := s.choosePort(); err != nil {
 		return err
 	}
-	from := s.logSize()
+	from, taken := s.logSize(), s.collected()
 	// SIGINT at our death: a fast shutdown, in order.
 	p, err := startProcess(s.command(syscall.SIGINT, "postgres", s.arguments()...))
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Server) launchOnce(ctx context.Context) error {
 		if killErr := p.kill(syscall.SIGQUIT); killErr != nil {
 			return errors.Join(err, killErr)
 		}
-		return s.explain(err, s.logTail(from))
+		return s.explain(err, s.logTail(from)+s.collectedSince(ctx, taken))
 	}
 	return nil
 }

@@ -178,6 +178,22 @@ func TestStart_ContinuesAfterKillOfThePostmaster(t *testing.T) {
 	}
 }
 
+// What ends a start after the server's own log collector runs stands in the collector's file alone, and is needed: to be
+// shown, and to tell whether another try may help.
+func TestStart_SaysWhatTheLogCollectorOfTheServerTook(t *testing.T) {
+	t.Parallel()
+	dir := serverDir(t)
+	collect := map[string]string{"logging_collector": "on", "log_filename": "postgresql-%a.log"}
+	s := start(t, Config{Dir: dir, Settings: collect})
+	fatalIf(t, s.Stop())
+	fatalIf(t, os.WriteFile(filepath.Join(dir, "data", "pg_hba.conf"), []byte("anybody may come in\n"), 0o600))
+	_, err := Start(t.Context(), Config{Dir: dir, Settings: collect})
+	wantError(t, err, "could not load", "pg_hba.conf")
+	if strings.Contains(err.Error(), "database system is ready") {
+		t.Errorf("what an earlier server said is shown as well: %v", err)
+	}
+}
+
 func TestStart_StopsAnOrphan(t *testing.T) {
 	t.Parallel()
 	dir := serverDir(t)
