@@ -180,7 +180,7 @@ func TestRecordAlertChanges_OfManyNeverDeadlocksWithAPersonWhoAnswersThem(t *tes
 				_, err := worker.Exec(context.Background(), "SELECT monitoring.record_alert_changes($1)", changes)
 				recorded <- err
 			}()
-			awaitSleeping(t, db)
+			awaitSession(t, db, "wait_event = 'PgSleep'") // between two tries
 			exec(t, person, acknowledge, alerts[2])
 			exec(t, person, acknowledge, alerts[1])
 			commit(t, person)
@@ -212,15 +212,37 @@ func TestRecordAlertChanges_OfManySaysThatAnotherTransactionHoldsOne(t *testing.
 	commit(t, person)
 }
 
-// awaitSleeping waits until another session of the test's database pauses between two tries.
-func awaitSleeping(t *testing.T, db database) {
-	t.Helper()
-	giveUp := time.After(30 * time.Second)
-	for value[int](t, db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()") == 0 {
-		select {
-		case <-giveUp:
-			t.Fatal("nobody tries again")
-		case <-time.After(5 * time.Millisecond):
+// What a source ends is ended after the person who holds some of it, and holds none of the others meanwhile.
+func TestTakeInAlerts_OfManyNeverDeadlocksWithAPersonWhoAnswersThem(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DB(t)
+	db := connect(t, address)
+	exec(t, db, "SELECT monitoring.put_source('prometheus', p_token_env => 'TOKEN')")
+	send := func(status string) string {
+		return `SELECT string_agg(outcome, ' ') FROM monitoring.take_in_alerts('prometheus', (
+			SELECT jsonb_agg(jsonb_build_object('name', 'Disk', 'severity', 'HIGH', 'status', '` + status + `', 'fingerprint', f, 'starts_at', '2026-05-04T03:12:00Z') ORDER BY f)
+			  FROM unnest(ARRAY['a', 'b']) AS f), 'source:prometheus (verified)')`
+	}
+	if got := value[string](t, db, send("firing")); got != "OPENED OPENED" {
+		t.Fatalf("the firing became %s", got)
+	}
+	alerts := values[[]byte](t, db, "SELECT alert_instance_hk FROM monitoring.alert_instance_s ORDER BY trigger_details ->> 'fingerprint'")
+	person := answering(t, address)
+	exec(t, person, acknowledge, alerts[1])
+
+	worker := connect(t, address)
+	ended := make(chan string, 1)
+	go func() {
+		var outcomes string
+		if err := worker.QueryRow(context.Background(), send("resolved")).Scan(&outcomes); err != nil {
+			outcomes = err.Error()
 		}
+		ended <- outcomes
+	}()
+	awaitSession(t, db, "wait_event = 'PgSleep'")
+	exec(t, person, acknowledge, alerts[0])
+	commit(t, person)
+	if got := <-ended; got != "RESOLVED RESOLVED" {
+		t.Errorf("the end became %s", got)
 	}
 }

@@ -29,12 +29,18 @@ func atOnce(n int, work func(i int)) {
 // awaitBlocked waits until another session of the test's database waits for a lock.
 func awaitBlocked(t *testing.T, db database) {
 	t.Helper()
+	awaitSession(t, db, "wait_event_type = 'Lock'")
+}
+
+// awaitSession waits until another session of the test's database is as pg_stat_activity says.
+func awaitSession(t *testing.T, db database, state string) {
+	t.Helper()
 	giveUp := time.After(30 * time.Second)
-	for value[int](t, db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND pid <> pg_backend_pid()") == 0 {
+	for value[int](t, db, "SELECT count(*) FROM pg_stat_activity WHERE "+state+" AND datname = current_database() AND pid <> pg_backend_pid()") == 0 {
 		select {
 		case <-giveUp:
-			t.Fatal("nobody waits for a lock")
-		case <-time.After(10 * time.Millisecond):
+			t.Fatalf("no session is at %s", state)
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
